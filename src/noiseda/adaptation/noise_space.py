@@ -1,0 +1,163 @@
+"""Noise-space domain adaptation (Liao et al., ICLR 2025), with each of its parts an option."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any, Literal
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor, nn
+
+from noiseda import diffusion
+from noiseda.adaptation.base import OBJECTIVES, Batch, Objective, Randomness, charbonnier
+from noiseda.errors import OptionError
+from noiseda.networks.spec import ValueRange
+
+
+@OBJECTIVES.register("noise-space")
+class NoiseSpace(Objective):
+    """A noise predictor sees a noisy clean image and, as conditions, the restored synthetic and
+    the restored real image; its error pulls both toward clean images.
+
+    Per step, with restored images ŷ and degraded x of the synthetic (s) and real (r) domain:
+
+    - noisy target ỹ = √γ·y + √(1−γ)·ε, with γ between two neighbouring noise levels;
+    - channel shuffling: the two conditions change places with probability ½ per sample;
+    - L_noise = mse(ε, D([ỹ, c₁, c₂], γ));
+    - residual swapping: negatives x_s + (ŷ_r − x_r) and x_r + (ŷ_s − x_s) as conditions, and
+      triplet = max(0, L_noise − mse(ε, D([ỹ, n₁, n₂], γ)) + margin);
+    - L_dif = ½·(L_noise + triplet), or L_noise without residual swapping;
+    - loss = Charbonnier(ŷ_s, y_s) + λ(p)·L_dif with λ(p) = λ·(2/(1 + e^(−5p)) − 1).
+
+    Args:
+        predictor: the noise predictor: its `name` and options, see `diffusion.build`.
+        weight: λ.
+        ramp: part of the training over which p goes from 0 to 1; 0 for full weight from the start.
+        mode: "paired": ỹ is made from the clean counterpart of the synthetic image (the paper's
+            "Ours"); "unpaired": from a clean image of another collection, without residual
+            swapping ("Ours-Ex").
+        steps: t is drawn from low ≤ t < high, with 1 ≤ low < high ≤ steps of the schedule.
+        channel_shuffling: whether conditions change places.
+        residual_swapping: whether there are negatives (paired mode only).
+        conditions: which restored images the predictor sees: "both", or one domain alone, with
+            a predictor of 6 instead of 9 input channels.
+        margin: of the triplet term.
+        schedule: the noise schedule's options, see `diffusion.Schedule`.
+        value_range: range in which losses and ỹ are computed: "unit" for [0, 1], "signed" for
+            [-1, 1].
+    """
+
+    def __init__(
+        self,
+        predictor: dict[str, Any] | None = None,
+        weight: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.2,
+        ramp: Annotated[float, Field(ge=0, le=1)] = 1.0,
+        mode: Literal["paired", "unpaired"] = "paired",
+        steps: tuple[int, int] = (1, 1000),
+        channel_shuffling: bool = True,
+        residual_swapping: bool = True,
+        conditions: Literal["both", "synthetic", "real"] = "both",
+        margin: Annotated[float, Field(ge=0)] = 0.1,
+        schedule: dict[str, Any] | None = None,
+        value_range: ValueRange = "unit",
+    ) -> None:
+        super().__init__()
+        self.weight = weight
+        self.ramp = ramp
+        self.mode = mode
+        self.steps = steps
+        self.channel_shuffling = channel_shuffling and conditions == "both"
+        self.residual_swapping = residual_swapping and mode == "paired"
+        self.margin = margin
+        self.value_range = value_range
+        self.domains = ("synthetic", "real") if conditions == "both" else (conditions,)
+        self.schedule = diffusion.build_schedule(**(schedule or {}))
+        low, high = steps
+        if not 1 <= low < high <= len(self.schedule.gammas):
+            raise OptionError(
+                f"objective 'noise-space': steps {low} to {high} must satisfy "
+                f"1 ≤ low < high ≤ {len(self.schedule.gammas)}, the steps of the schedule"
+            )
+        options = {"name": "guided", "in_channels": 3 + 3 * len(self.domains), **(predictor or {})}
+        self.predictor = diffusion.build(options.pop("name"), **options)
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        extra = ("real", "unpaired") if self.mode == "unpaired" else ("real",)
+        return (*self.needs, *extra)
+
+    def ramped_weight(self, progress: float) -> float:
+        """λ(p), p = progress / ramp up to 1."""
+        p = min(progress / self.ramp, 1.0) if self.ramp else math.inf
+        return self.weight * (2 / (1 + math.exp(-5 * p)) - 1)
+
+    def terms(
+        self, restorer: nn.Module, batch: Batch, progress: float, random: Randomness
+    ) -> dict[str, Tensor]:
+        clean, synthetic, real = batch["clean"], batch["synthetic"], batch["real"]
+        # both domains in one pass: convolutions run faster on a larger batch
+        restored = restorer(torch.cat([synthetic, real]))
+        restored_synthetic, restored_real = restored.split([len(synthetic), len(real)])
+        target = batch["unpaired"] if self.mode == "unpaired" else clean
+        if self.value_range == "signed":
+            clean, synthetic, real, target, restored_synthetic, restored_real = (
+                2 * image - 1
+                for image in (clean, synthetic, real, target, restored_synthetic, restored_real)
+            )
+        conditions = {"synthetic": restored_synthetic, "real": restored_real}
+        negatives = {
+            "synthetic": synthetic + (restored_real - real),
+            "real": real + (restored_synthetic - synthetic),
+        }
+        restoration = charbonnier(restored_synthetic, clean)
+        terms = {"restoration": restoration}
+        terms |= self.noise_terms(target, conditions, negatives, random)
+        weight = self.ramped_weight(progress)
+        terms["weight"] = restoration.new_tensor(weight)
+        terms["loss"] = restoration + weight * terms["diffusion"]
+        return terms
+
+    def noise_terms(
+        self,
+        target: Tensor,
+        conditions: dict[str, Tensor],
+        negatives: dict[str, Tensor],
+        random: Randomness,
+    ) -> dict[str, Tensor]:
+        """L_dif and its parts.
+
+        Args:
+            target: B×3×H×W clean images that ỹ is made from.
+            conditions: the restored images by domain, like `target`.
+            negatives: the residual-swapped images by domain; used only with residual swapping.
+            random: draws, in the order t, γ, ε, coin, negatives' coin.
+        """
+        step = random.randint(*self.steps)
+        gamma = self.schedule.sample_gamma(step, random.rand(1)).to(target)
+        noise = random.randn(*target.shape[1:]).to(target)
+        noisy = self.schedule.noisy(target, gamma, noise)
+        inputs = [self._input(noisy, conditions, random)]
+        if self.residual_swapping:
+            inputs.append(self._input(noisy, negatives, random))
+        # both calls in one pass, as above
+        predicted = self.predictor(torch.cat(inputs), gamma.repeat(len(inputs), 1))
+        errors = [F.mse_loss(part, noise) for part in predicted.split(len(noise))]
+        if not self.residual_swapping:
+            return {"noise": errors[0], "diffusion": errors[0]}
+        triplet = (errors[0] - errors[1] + self.margin).clamp(min=0)
+        return {
+            "noise": errors[0],
+            "noise_negative": errors[1],
+            "triplet": triplet,
+            "diffusion": (errors[0] + triplet) / 2,
+        }
+
+    def _input(self, noisy: Tensor, images: dict[str, Tensor], random: Randomness) -> Tensor:
+        slots = [images[domain] for domain in self.domains]
+        if self.channel_shuffling:
+            first, second = slots
+            exchange = (random.rand() > 0.5).view(-1, 1, 1, 1).to(noisy.device)
+            slots = [torch.where(exchange, second, first), torch.where(exchange, first, second)]
+        return torch.cat([noisy, *slots], dim=1)

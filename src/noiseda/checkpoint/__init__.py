@@ -1,0 +1,57 @@
+"""Model files: a safetensors file that describes itself, and the published `.pth` format.
+
+Opening a file never executes code from it, and every parameter must be there: nothing loads
+partly.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from noiseda.checkpoint.info import FORMAT, TASKS, ModelInfo
+from noiseda.checkpoint.native import read_native, save
+from noiseda.checkpoint.published import PublishedCheckpoint, read_published
+from noiseda.errors import ModelFileError
+from noiseda.networks import RestorationNetwork
+
+__all__ = [
+    "FORMAT",
+    "TASKS",
+    "ModelInfo",
+    "PublishedCheckpoint",
+    "open_model",
+    "read_native",
+    "read_published",
+    "save",
+]
+
+
+def open_model(path: str | Path, task: str | None = None) -> tuple[RestorationNetwork, ModelInfo]:
+    """Open a model file of either format; which one it is, its content tells.
+
+    Args:
+        path: a `model.safetensors` of this project, or a published `.pth`.
+        task: what the model is expected to be for. A published file does not say; there it also
+            decides the value range ([0, 1] for denoise, [-1, 1] for derain and deblur).
+
+    Raises:
+        ModelFileError: missing, truncated, unsafe or wrong file, a newer format version, or a
+            model of another task.
+    """
+    path = Path(path)
+    if path.is_dir() and (path / "model.safetensors").is_file():
+        path = path / "model.safetensors"
+    try:
+        with path.open("rb") as file:
+            start = file.read(4)
+    except OSError as error:
+        reason = "no such file" if isinstance(error, FileNotFoundError) else error.strerror
+        raise ModelFileError(f"{path}: cannot open the model: {reason}") from None
+    if not start:
+        raise ModelFileError(f"{path}: the model file is empty; copy or download it again")
+    if start[:2] == b"PK" or start[:1] == b"\x80":
+        return read_published(path).network(task)
+    network, info = read_native(path)
+    if task is not None and info.task != task:
+        raise ModelFileError(f"{path}: this model is for {info.task!r}, not for {task!r}")
+    return network, info

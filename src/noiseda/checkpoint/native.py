@@ -1,0 +1,118 @@
+"""The project's own model file: safetensors with a JSON header under the key `noiseda`."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pydantic
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from noiseda.checkpoint.info import FORMAT, ModelInfo
+from noiseda.errors import ModelFileError, NoiseDAError
+from noiseda.networks import RestorationNetwork, build
+
+
+def save(
+    path: str | Path,
+    network: RestorationNetwork,
+    *,
+    state: dict[str, Tensor] | None = None,
+    task: str = "denoise",
+    recipe: dict[str, Any] | None = None,
+    scores: dict[str, Any] | None = None,
+    provenance: dict[str, Any] | None = None,
+) -> None:
+    """Write a model file: to a temporary name beside it, then renamed, so it is whole or absent.
+
+    Args:
+        path: the file to write; replaced if it exists.
+        network: what to save.
+        state: weights to save instead of the network's present ones (its EMA weights).
+        task, recipe, scores, provenance: see `ModelInfo`.
+
+    Raises:
+        ModelFileError: the file cannot be written (no permission, disk full).
+    """
+    path = Path(path)
+    info = ModelInfo(
+        network=network.name,
+        options=network.options,
+        task=task,
+        spec=dataclasses.asdict(network.spec),
+        recipe=recipe,
+        scores=scores or {},
+        provenance=provenance or {},
+    )
+    tensors = {
+        name: value.detach().to("cpu", torch.float32).contiguous()
+        for name, value in (state or network.state_dict()).items()
+    }
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        safetensors.torch.save_file(tensors, temporary, {"noiseda": info.model_dump_json()})
+        os.replace(temporary, path)
+    except (OSError, safetensors.SafetensorError) as error:
+        temporary.unlink(missing_ok=True)
+        raise ModelFileError(f"{path}: cannot write the model: {error}") from None
+
+
+def read_native(path: Path) -> tuple[RestorationNetwork, ModelInfo]:
+    """Build the network a model file describes and load its weights, strictly.
+
+    Raises:
+        ModelFileError: not such a file, truncated, a newer version, or weights that do not fit.
+    """
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            header = (file.metadata() or {}).get("noiseda")
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (OSError, ValueError, safetensors.SafetensorError) as error:
+        raise ModelFileError(
+            f"{path}: not a whole model file (neither safetensors nor a published .pth): {error}"
+        ) from None
+    if header is None:
+        raise ModelFileError(
+            f"{path}: a safetensors file, but not a noiseda model (it has no 'noiseda' header)"
+        )
+    try:
+        fields = json.loads(header)
+        version = fields.get("format") if isinstance(fields, dict) else None
+        if isinstance(version, int) and version > FORMAT:
+            raise ModelFileError(
+                f"{path}: model format {version} is newer than this program reads ({FORMAT}); "
+                "update noiseda"
+            )
+        info = ModelInfo.model_validate(fields)
+        network = build(info.network, **info.options)
+    except (ValueError, pydantic.ValidationError) as error:
+        reason = str(error).splitlines()[0]
+        raise ModelFileError(f"{path}: the model's header is damaged: {reason}") from None
+    except NoiseDAError as error:
+        if isinstance(error, ModelFileError):
+            raise
+        raise ModelFileError(f"{path}: {error}") from None
+    load_strictly(network, tensors, path)
+    return network.eval(), info
+
+
+def load_strictly(module: torch.nn.Module, tensors: dict[str, Tensor], path: Path) -> None:
+    """Load weights of which every name and shape must fit.
+
+    Raises:
+        ModelFileError: missing, unexpected or misshapen weights, or weights that are not finite.
+    """
+    try:
+        module.load_state_dict(tensors, strict=True)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())[:300]
+        raise ModelFileError(f"{path}: the weights do not fit the network: {reason}") from None
+    broken = [name for name, value in tensors.items() if not torch.isfinite(value).all()]
+    if broken:
+        raise ModelFileError(f"{path}: weights are not finite: {', '.join(broken[:3])}")

@@ -1,0 +1,19 @@
+"""Training data from plain folders: which images, decoded once, cropped at random."""
+
+from __future__ import annotations
+
+from noiseda.data.folders import Selection, select
+from noiseda.data.samples import BatchNumbers, Sample, TrainingSamples, loader
+from noiseda.data.store import Store, default_cache, open_store
+
+__all__ = [
+    "BatchNumbers",
+    "Sample",
+    "Selection",
+    "Store",
+    "TrainingSamples",
+    "default_cache",
+    "loader",
+    "open_store",
+    "select",
+]

@@ -1,0 +1,193 @@
+"""Images decoded once into one memory-mapped 8-bit file, from which crops cost a copy.
+
+A store is a folder in the cache with `pixels.bin` (the images one after another, each H×W×3
+uint8) and `index.json`. An image is decoded again only if its path, size or modification time
+changed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import platformdirs
+
+from noiseda import images
+from noiseda.errors import DataError, ImageError
+
+_VERSION = 1
+# decoded ahead of the writer, so that a slow disk does not pile up images in memory
+_AHEAD = 8
+
+
+class Store:
+    """The decoded images of one selection.
+
+    Args:
+        pixels: path of `pixels.bin`.
+        shapes: height and width of each image.
+        offsets: where each starts, in bytes.
+    """
+
+    def __init__(
+        self, pixels: Path, shapes: Sequence[tuple[int, int]], offsets: Sequence[int]
+    ) -> None:
+        self.shapes = list(shapes)
+        self._offsets = list(offsets)
+        self._path = pixels
+        self._map: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.shapes)
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        """Image `index`, H×W×3 uint8, read-only, not yet in memory."""
+        if self._map is None:
+            self._map = np.memmap(self._path, np.uint8, "r")
+        height, width = self.shapes[index]
+        start = self._offsets[index]
+        return self._map[start : start + height * width * 3].reshape(height, width, 3)
+
+    def __getstate__(self) -> dict[str, object]:
+        # a worker process maps the file itself instead of receiving its pixels
+        return {**self.__dict__, "_map": None}
+
+
+def default_cache() -> Path:
+    """Where stores are kept if a recipe does not say."""
+    return Path(os.environ.get("NOISEDA_CACHE") or platformdirs.user_cache_dir("noiseda"))
+
+
+def open_store(
+    paths: Sequence[Path],
+    cache: Path | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Store:
+    """The store of these images, made or brought up to date if need be.
+
+    Args:
+        paths: image files, at least one.
+        cache: folder for stores; `default_cache()` if None.
+        progress: called with (decoded, to decode).
+
+    Raises:
+        DataError: images that cannot be read (all of them named), or the cache cannot be written.
+    """
+    if not paths:
+        raise DataError("no images to open")
+    entries = [_stamp(path) for path in paths]
+    names = "\n".join(str(entry[0]) for entry in entries)
+    folder = (cache or default_cache()) / hashlib.sha256(names.encode()).hexdigest()[:16]
+    known = _read_index(folder)
+    if [item["stamp"] for item in known] != entries:
+        try:
+            known = _build(folder, paths, entries, known, progress)
+        except OSError as error:
+            raise DataError(
+                f"{folder}: cannot write the cache of decoded images: {error.strerror}; "
+                "free space or set data.cache to another folder"
+            ) from None
+    shapes = [(int(item["height"]), int(item["width"])) for item in known]
+    return Store(folder / _pixels_name(entries), shapes, [int(i["offset"]) for i in known])
+
+
+def _stamp(path: Path) -> list[str | int]:
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise DataError(f"{path}: cannot read: {error.strerror}") from None
+    return [str(path.resolve()), status.st_size, status.st_mtime_ns]
+
+
+def _pixels_name(entries: list[list[str | int]]) -> str:
+    """Named after its content, so that an index never describes another build's pixels."""
+    digest = hashlib.sha256(json.dumps([_VERSION, entries]).encode()).hexdigest()[:16]
+    return f"pixels-{digest}.bin"
+
+
+def _read_index(folder: Path) -> list[dict]:
+    try:
+        content = json.loads((folder / "index.json").read_text())
+    except (OSError, ValueError):
+        return []
+    if content.get("version") != _VERSION:
+        return []
+    pixels = folder / content["pixels"]
+    whole = pixels.is_file() and pixels.stat().st_size == content["bytes"]
+    return content["images"] if whole else []
+
+
+def _build(
+    folder: Path,
+    paths: Sequence[Path],
+    entries: list[list[str | int]],
+    known: list[dict],
+    progress: Callable[[int, int], None] | None,
+) -> list[dict]:
+    folder.mkdir(parents=True, exist_ok=True)
+    old = {json.dumps(item["stamp"]): item for item in known}
+    old_store = Store(
+        folder / _pixels_name([item["stamp"] for item in known]),
+        [(item["height"], item["width"]) for item in known],
+        [item["offset"] for item in known],
+    )
+    position = {json.dumps(item["stamp"]): index for index, item in enumerate(known)}
+
+    def decode(number: int) -> np.ndarray | str:
+        stamp = json.dumps(entries[number])
+        if stamp in old:
+            return old_store[position[stamp]]
+        try:
+            return images.read_rgb8(paths[number])
+        except ImageError as error:
+            return str(error)
+
+    index: list[dict] = []
+    failures: list[str] = []
+    offset = 0
+    target = folder / _pixels_name(entries)
+    temporary = folder / f".pixels.{os.getpid()}.part"
+    try:
+        with temporary.open("wb") as file, ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+            for first in range(0, len(paths), _AHEAD):
+                numbers = range(first, min(first + _AHEAD, len(paths)))
+                for number, pixels in zip(numbers, pool.map(decode, numbers), strict=True):
+                    if isinstance(pixels, str):
+                        failures.append(pixels)
+                        continue
+                    file.write(np.ascontiguousarray(pixels).data)
+                    index.append(
+                        {
+                            "stamp": entries[number],
+                            "height": pixels.shape[0],
+                            "width": pixels.shape[1],
+                            "offset": offset,
+                        }
+                    )
+                    offset += pixels.size
+                if progress:
+                    progress(numbers.stop, len(paths))
+        if failures:
+            more = f" (and {len(failures) - 3} more)" if len(failures) > 3 else ""
+            raise DataError(
+                f"{len(failures)} of {len(paths)} images cannot be read; remove or exclude them: "
+                + " | ".join(failures[:3])
+                + more
+            )
+        os.replace(temporary, target)
+    finally:
+        temporary.unlink(missing_ok=True)
+    content = {"version": _VERSION, "pixels": target.name, "bytes": offset, "images": index}
+    part = folder / f".index.{os.getpid()}.part"
+    part.write_text(json.dumps(content))
+    os.replace(part, folder / "index.json")
+    for other in folder.glob("pixels-*.bin"):
+        if other != target:
+            other.unlink(missing_ok=True)
+    return index
+

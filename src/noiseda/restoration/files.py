@@ -1,0 +1,124 @@
+"""Restore files and whole folders: the same tree out, nothing overwritten unasked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from noiseda import images
+from noiseda.errors import DataError, ImageError
+from noiseda.restoration.restorer import Restorer
+
+
+@dataclass(frozen=True)
+class Job:
+    """One image to restore: where it is and where the result goes."""
+
+    source: Path
+    target: Path
+
+
+@dataclass
+class Outcome:
+    """What became of the jobs.
+
+    Attributes:
+        done: targets written.
+        kept: targets that were there before and were left alone.
+        failed: sources that could not be restored, each with a line that says why.
+        interrupted: True if the user stopped it; what is in `done` stays.
+    """
+
+    done: list[Path] = field(default_factory=list)
+    kept: list[Path] = field(default_factory=list)
+    failed: list[tuple[Path, str]] = field(default_factory=list)
+    interrupted: bool = False
+
+
+def plan_jobs(inputs: Sequence[Path], output: Path) -> list[Job]:
+    """Which files go where: a file keeps its name, a folder its tree.
+
+    A single input file may be given an output file name instead of a folder.
+
+    Raises:
+        DataError: a missing input, a folder without images, or two inputs for one output.
+    """
+    to_file = output.suffix.lower() in images.SUFFIXES and not output.is_dir()
+    if to_file and len(inputs) == 1 and inputs[0].is_file():
+        return [Job(inputs[0], output)]
+    if to_file:
+        raise DataError(f"{output}: to restore more than one file, give a folder as output")
+    jobs: list[Job] = []
+    for given in inputs:
+        if given.is_dir():
+            inside = output.resolve()
+            found = [path for path in images.list_images(given) if not _within(path, inside, given)]
+            if not found:
+                raise DataError(f"{given}: no image in this folder")
+            jobs += [Job(path, output / path.relative_to(given)) for path in found]
+        elif given.exists():
+            jobs.append(Job(given, output / given.name))
+        else:
+            raise DataError(f"{given}: no such file or folder")
+    targets: dict[Path, Path] = {}
+    for job in jobs:
+        other = targets.setdefault(job.target, job.source)
+        if other != job.source:
+            raise DataError(
+                f"{other} and {job.source} would both be written to {job.target}; "
+                "restore them into different folders"
+            )
+    return list({job.target: job for job in jobs}.values())
+
+
+def _within(path: Path, output: Path, given: Path) -> bool:
+    """Whether a found file is a result of ours: the output folder lies inside the input."""
+    return output != given.resolve() and output in path.resolve().parents
+
+
+def restore_files(
+    restorer: Restorer,
+    jobs: Sequence[Job],
+    *,
+    strength: float = 1.0,
+    overwrite: bool = False,
+    started: Callable[[Job, int], None] | None = None,
+    advance: Callable[[int], None] | None = None,
+) -> Outcome:
+    """Restore each job; one bad file does not stop the rest, an interruption keeps what is done.
+
+    Args:
+        restorer: the network.
+        jobs: from `plan_jobs`.
+        strength: see `Restorer`.
+        overwrite: replace targets that exist; else they are kept and listed.
+        started: called with each job and its number of pixels.
+        advance: called with the number of pixels done since the last call.
+    """
+    outcome = Outcome()
+    for job in jobs:
+        if job.target.exists() and not overwrite:
+            outcome.kept.append(job.target)
+            continue
+        try:
+            photo = images.read(job.source)
+            if started:
+                started(job, photo.pixels.shape[0] * photo.pixels.shape[1])
+            restored = restorer.pixels(photo.pixels, strength, advance)
+            _make_folder(job.target.parent)
+            images.write(job.target, restored, photo)
+            outcome.done.append(job.target)
+        except ImageError as error:
+            outcome.failed.append((job.source, str(error)))
+        except KeyboardInterrupt:
+            outcome.interrupted = True
+            break
+    return outcome
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ImageError(f"{folder}: cannot make this folder: {error.strerror}") from None

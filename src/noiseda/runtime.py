@@ -1,0 +1,98 @@
+"""Set up the machine that networks run on: device, threads, allocator, memory layout.
+
+What plain PyTorch loses on a CPU: convolutions in the default layout run at about half the speed
+of channels-last, and every large activation is returned to the system and faulted in again,
+because glibc serves large requests with fresh memory maps.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+import sys
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    Module = TypeVar("Module", bound=nn.Module)
+
+# glibc's mallopt parameters, from malloc.h
+_M_TRIM_THRESHOLD = -1
+_M_MMAP_MAX = -4
+
+
+def reuse_large_buffers() -> bool:
+    """Let glibc keep large freed buffers for the next layer instead of returning them.
+
+    Returns:
+        True if the allocator took the setting; False on other systems, where nothing changes.
+    """
+    if sys.platform != "linux" or platform.libc_ver()[0] != "glibc":
+        return False
+    libc = ctypes.CDLL(None)
+    kept = libc.mallopt(_M_MMAP_MAX, 0)
+    return bool(kept and libc.mallopt(_M_TRIM_THRESHOLD, ctypes.c_int(2**31 - 1)))
+
+
+def prepare(threads: int | None = None) -> None:
+    """Set allocator and threads for this process; call once, before the first network runs.
+
+    Args:
+        threads: compute threads; None leaves torch's choice (OMP_NUM_THREADS or all cores).
+    """
+    import torch
+
+    reuse_large_buffers()
+    if threads is not None:
+        torch.set_num_threads(threads)
+
+
+def best_device() -> torch.device:
+    """The accelerator if torch has one that works, else the CPU."""
+    import torch
+
+    if torch.accelerator.is_available():
+        accelerator = torch.accelerator.current_accelerator()
+        if accelerator is not None:
+            return accelerator
+    return torch.device("cpu")
+
+
+def fast_layout(module: Module) -> Module:
+    """The module with its weights in channels-last order, which convolutions run fastest in."""
+    import torch
+
+    return module.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+
+
+def peak_memory() -> int:
+    """Peak resident memory of this process in bytes (0 where the system does not tell)."""
+    try:
+        import resource
+    except ImportError:
+        return 0
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def environment() -> dict[str, str | int]:
+    """What a run was made with, for `environment.json`."""
+    import lightning
+    import torch
+
+    from noiseda import __version__
+
+    return {
+        "noiseda": __version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "lightning": lightning.__version__,
+        "platform": platform.platform(),
+        "processor": platform.processor() or platform.machine(),
+        "cores": os.cpu_count() or 1,
+        "threads": torch.get_num_threads(),
+        "device": str(best_device()),
+    }

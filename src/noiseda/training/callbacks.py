@@ -1,0 +1,174 @@
+"""What happens around a training step: progress, scores, checkpoints, stopping on request."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from pathlib import Path
+from typing import Any
+
+import lightning
+import torch
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint
+from rich.progress import Progress, TaskID
+
+from noiseda import images
+from noiseda.checkpoint import ModelInfo
+from noiseda.console import progress_bar
+from noiseda.evaluation import protocol
+from noiseda.restoration import Restorer
+from noiseda.training.module import TrainingModule
+
+
+def checkpoints_every(folder: Path, steps: int) -> ModelCheckpoint:
+    """Write the whole state every `steps` steps; the newest is kept, the one before it is removed
+    once the new one is whole."""
+    return ModelCheckpoint(
+        dirpath=folder,
+        filename="{step:09d}",
+        auto_insert_metric_name=False,
+        every_n_train_steps=steps,
+        save_top_k=1,
+        save_on_train_epoch_end=False,
+    )
+
+
+def checkpoint_path(folder: Path, step: int) -> Path:
+    return folder / f"{step:09d}.ckpt"
+
+
+class ProgressBar(Callback):
+    """Progress in images, with the ETA, the loss and the latest validation score."""
+
+    def __init__(self, description: str) -> None:
+        self.description = description
+        self._bar: Progress | None = None
+        self._task = TaskID(0)
+
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: Any) -> None:
+        if not trainer.is_global_zero:
+            return
+        self._batch = pl_module.recipe.data.batch
+        self._bar = progress_bar("images")
+        done = trainer.global_step * self._batch
+        total = pl_module.recipe.steps * self._batch
+        self._task = self._bar.add_task(self.description, total=total, note="")
+        self._bar.start()
+        # the ETA must come from this process's speed, so what was done before is not "advanced"
+        self._bar.update(self._task, completed=done)
+
+    def on_train_batch_end(
+        self, trainer: lightning.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if self._bar:
+            metrics = trainer.callback_metrics
+            note = f"loss {float(outputs['loss']):.4f}"
+            if "validation/psnr" in metrics:
+                note += f"  validation {float(metrics['validation/psnr']):.2f} dB"
+            self._bar.update(self._task, advance=self._batch, note=note)
+
+    def teardown(self, trainer: lightning.Trainer, pl_module: Any, stage: str) -> None:
+        if self._bar:
+            self._bar.stop()
+            self._bar = None
+
+
+class LogTerms(Callback):
+    """Write the loss terms of every `every`-th step to the loggers.
+
+    Lightning's own logging counts steps from 0 and writes after checkpoints, so that a resumed
+    run would miss a line.
+    """
+
+    def __init__(self, every: int) -> None:
+        self.every = every
+
+    def on_train_batch_end(
+        self, trainer: lightning.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        step = trainer.global_step
+        if trainer.is_global_zero and step % self.every == 0:
+            metrics = trainer.callback_metrics
+            values = {name: float(v) for name, v in metrics.items() if name.startswith("train/")}
+            for logger in trainer.loggers:
+                logger.log_metrics(values, step)
+
+
+class Validate(Callback):
+    """Score the averaged weights on images with ground truth, in the protocol "rgb".
+
+    Args:
+        pairs: (name, degraded, clean) image files.
+        every: steps between validations; the last step is always validated.
+    """
+
+    PROTOCOL = "rgb"
+
+    def __init__(self, pairs: list[tuple[str, Path, Path]], every: int) -> None:
+        self.pairs = pairs
+        self.every = every
+
+    def on_train_batch_end(
+        self, trainer: lightning.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        step = trainer.global_step
+        if trainer.is_global_zero and (step % self.every == 0 or step == pl_module.recipe.steps):
+            scores = self.score(pl_module)
+            values = {f"validation/{name}": value for name, value in scores.items()}
+            trainer.callback_metrics.update(
+                {name: torch.tensor(value) for name, value in values.items()}
+            )
+            for logger in trainer.loggers:
+                logger.log_metrics(values, step)
+
+    def score(self, module: TrainingModule) -> dict[str, float]:
+        """Mean PSNR and SSIM of the averaged network."""
+        network = module.averaged
+        info = ModelInfo(network=network.name, options=network.options)
+        restorer = Restorer(network, info, module.device)
+        judge = protocol(self.PROTOCOL)
+        sums: dict[str, float] = {}
+        for _, degraded, clean in self.pairs:
+            restored = images.to_tensor(restorer.pixels(images.read_rgb8(degraded)))
+            scores = judge.score(restored, images.to_tensor(images.read_rgb8(clean)))
+            for name, value in scores.items():
+                sums[name] = sums.get(name, 0.0) + float(value[0])
+        return {name: value / len(self.pairs) for name, value in sums.items()}
+
+
+class StopOnRequest(Callback):
+    """Ctrl-C or SIGTERM: finish the step, write a checkpoint, stop. A second Ctrl-C stops hard.
+
+    Attributes:
+        requested: whether the run was asked to stop.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.requested = False
+        self._previous: dict[signal.Signals, Any] = {}
+
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: Any) -> None:
+        if threading.current_thread() is not threading.main_thread():
+            return
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._previous[number] = signal.signal(number, self._request)
+
+    def _request(self, number: int, frame: Any) -> None:
+        self.requested = True
+        # the next one of the same kind does what it would have done without us
+        signal.signal(number, self._previous[signal.Signals(number)])
+
+    def on_train_batch_end(
+        self, trainer: lightning.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        stop = trainer.strategy.reduce_boolean_decision(self.requested, all=False)
+        if stop and trainer.global_step < pl_module.recipe.steps:
+            self.requested = True
+            trainer.save_checkpoint(checkpoint_path(self.folder, trainer.global_step))
+            trainer.should_stop = True
+
+    def teardown(self, trainer: lightning.Trainer, pl_module: Any, stage: str) -> None:
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+        self._previous.clear()
