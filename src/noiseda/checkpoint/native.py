@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from torch import Tensor
 
 from noiseda.checkpoint.info import FORMAT, ModelInfo
 from noiseda.errors import ModelFileError, NoiseDAError
+from noiseda.files import write_whole
 from noiseda.networks import RestorationNetwork, build
 
 
@@ -54,13 +54,10 @@ def save(
         name: value.detach().to("cpu", torch.float32).contiguous()
         for name, value in (state or network.state_dict()).items()
     }
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        safetensors.torch.save_file(tensors, temporary, {"noiseda": info.model_dump_json()})
-        os.replace(temporary, path)
-    except (OSError, safetensors.SafetensorError) as error:
-        temporary.unlink(missing_ok=True)
-        raise ModelFileError(f"{path}: cannot write the model: {error}") from None
+        write_whole(path, safetensors.torch.save(tensors, {"noiseda": info.model_dump_json()}))
+    except OSError as error:
+        raise ModelFileError(f"{path}: cannot write the model: {error.strerror}") from None
 
 
 def read_native(path: Path) -> tuple[RestorationNetwork, ModelInfo]:

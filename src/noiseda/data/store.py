@@ -190,4 +190,3 @@ def _build(
         if other != target:
             other.unlink(missing_ok=True)
     return index
-

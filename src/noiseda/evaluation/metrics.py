@@ -13,8 +13,9 @@ if TYPE_CHECKING:
 
 SSIM_WINDOW = 11
 _SSIM_SIGMA = 1.5
-# pixels of one strip: the convolution's work space grows with it, about 1 kB a pixel
-_STRIP_PIXELS = 2**15
+_C1, _C2 = 0.01**2, 0.03**2
+# pixels of one strip, so that memory does not grow with the image
+_STRIP_PIXELS = 2**18
 _STRIP_ROWS = 32
 
 
@@ -44,15 +45,9 @@ def psnr(restored: Tensor, clean: Tensor) -> Tensor:
     Raises:
         ValueError: not two batches of the same shape.
     """
-    from torchmetrics.functional.regression import mean_squared_error
-
     _check(restored, clean)
-    # torchmetrics' own PSNR holds log(10) in float32, an error of 1e-6 dB and more
-    mse = [
-        mean_squared_error(a.flatten(), b.flatten())
-        for a, b in zip(_float64(restored), _float64(clean), strict=True)
-    ]
-    return -10 * _stack(mse, restored).log10()
+    error = _float64(restored) - _float64(clean)
+    return -10 * error.square().flatten(1).mean(1).log10()
 
 
 def ssim(restored: Tensor, clean: Tensor) -> Tensor:
@@ -72,41 +67,45 @@ def ssim(restored: Tensor, clean: Tensor) -> Tensor:
     Raises:
         ValueError: not two batches of the same shape.
     """
+    import torch
+
     _check(restored, clean)
     height, width = restored.shape[-2:]
     if min(height, width) < SSIM_WINDOW:
         return _float64(restored.new_full((len(restored),), float("nan")))
     each = [_ssim_one(a, b) for a, b in zip(restored, clean, strict=True)]
-    return _stack(each, restored)
+    return torch.stack(each) if each else _float64(restored.new_zeros(0))
 
 
 def _ssim_one(restored: Tensor, clean: Tensor) -> Tensor:
-    """SSIM of one C×H×W image, in strips of rows, so that memory does not grow with the image."""
-    from torchmetrics.functional.image import structural_similarity_index_measure
-
-    # one channel an item: a plain convolution is faster than a grouped one
-    a, b = _float64(restored).unsqueeze(1), _float64(clean).unsqueeze(1)
-    channels, _, height, width = a.shape
-    half = SSIM_WINDOW // 2
-    interior = height - 2 * half
+    """SSIM of one C×H×W image, in strips of rows."""
+    a, b = _float64(restored), _float64(clean)
+    channels, height, width = a.shape
+    margin = SSIM_WINDOW - 1
     rows = max(_STRIP_ROWS, _STRIP_PIXELS // width)
     total = a.new_zeros(())
-    for top in range(0, interior, rows):
-        strip = slice(top, min(top + rows, interior) + 2 * half)
-        _, full = structural_similarity_index_measure(
-            a[:, :, strip],
-            b[:, :, strip],
-            sigma=_SSIM_SIGMA,
-            kernel_size=SSIM_WINDOW,
-            data_range=1.0,
-            k1=0.01,
-            k2=0.03,
-            reduction="none",
-            return_full_image=True,
-        )
-        # torchmetrics reflects at the borders and counts them; Wang et al. do not
-        total = total + full[..., half:-half, half:-half].sum()
-    return total / (channels * interior * (width - 2 * half))
+    for top in range(0, height - margin, rows):
+        strip = slice(top, top + rows + margin)
+        total = total + _ssim_map(a[:, strip], b[:, strip]).sum()
+    return total / (channels * (height - margin) * (width - margin))
+
+
+def _ssim_map(a: Tensor, b: Tensor) -> Tensor:
+    """SSIM of each position of the window inside two C×H×W images. torchmetrics' own is ten times
+    slower: it filters with the two-dimensional window instead of twice with its row."""
+    import torch
+    from torch.nn.functional import conv2d
+
+    offset = torch.arange(SSIM_WINDOW, dtype=a.dtype, device=a.device) - SSIM_WINDOW // 2
+    weights = torch.exp(-offset.square() / (2 * _SSIM_SIGMA**2))
+    row = (weights / weights.sum()).view(1, 1, 1, -1)
+    moments = torch.cat([a, b, a * a, b * b, a * b]).unsqueeze(1)
+    smooth = conv2d(conv2d(moments, row), row.transpose(2, 3)).squeeze(1)
+    mean_a, mean_b, square_a, square_b, product = smooth.chunk(5)
+    variance = (square_a - mean_a * mean_a) + (square_b - mean_b * mean_b)
+    covariance = product - mean_a * mean_b
+    luminance = (2 * mean_a * mean_b + _C1) / (mean_a * mean_a + mean_b * mean_b + _C1)
+    return luminance * (2 * covariance + _C2) / (variance + _C2)
 
 
 def _check(restored: Tensor, clean: Tensor) -> None:
@@ -118,10 +117,3 @@ def _check(restored: Tensor, clean: Tensor) -> None:
 def _float64(x: Tensor) -> Tensor:
     # Apple's MPS has no float64
     return (x.cpu() if x.device.type == "mps" else x).double()
-
-
-def _stack(values: list[Tensor], like: Tensor) -> Tensor:
-    """One value an image as a vector; an empty one for an empty batch."""
-    import torch
-
-    return torch.stack(values) if values else _float64(like.new_zeros(0))

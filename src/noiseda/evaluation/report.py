@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import io
 import json
 import math
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from noiseda.errors import NoiseDAError
 from noiseda.evaluation.folders import Scores
 from noiseda.evaluation.protocols import Metric, protocol
+from noiseda.files import write_whole
 from noiseda.images.library import shown
 
 if TYPE_CHECKING:
@@ -99,21 +98,15 @@ def _finite(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _write(text: str, path: Path, overwrite: bool) -> None:
-    """Write beside the target, then rename, so that a reader never sees half a file."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    if path.is_dir():
+        raise NoiseDAError(f"{shown(path)} is a folder; give the name of a file")
+    if path.exists() and not overwrite:
+        raise NoiseDAError(f"{shown(path)} exists; choose another name or pass --overwrite")
     try:
-        if path.is_dir():
-            raise NoiseDAError(f"{shown(path)} is a folder; give the name of a file")
-        if path.exists() and not overwrite:
-            raise NoiseDAError(f"{shown(path)} exists; choose another name or pass --overwrite")
         # file names that are not UTF-8 come back out as the bytes they were
-        temporary.write_bytes(text.encode("utf-8", "surrogateescape"))
-        os.replace(temporary, path)
+        write_whole(path, text.encode("utf-8", "surrogateescape"))
     except OSError as error:
         reason = error.strerror or str(error)
         raise NoiseDAError(
             f"cannot write {shown(path)}: {reason}; check that its folder exists and is writable"
         ) from None
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import secrets
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from noiseda.errors import ImageError, did_you_mean
+from noiseda.files import write_whole
 from noiseda.images import plain
 from noiseda.images.library import PathLike, reason, shown, use_thread_pool, vips
 from noiseda.images.photo import Kind, Photo
@@ -152,19 +151,8 @@ def _mean(pixels: np.ndarray) -> np.ndarray:
 
 def _replace(path: Path, data: bytes) -> None:
     """Put `data` under `path` in one step, or leave everything as it was."""
-    # hidden and of no image suffix: nobody lists it as an image while it grows
-    temporary = path.with_name(f".noiseda-{secrets.token_hex(8)}.tmp")
     try:
-        try:
-            with open(temporary, "xb") as file:
-                file.write(data)
-                file.flush()
-                # some file systems report a full disk only now
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
+        write_whole(path, data)
     except FileNotFoundError:
         raise ImageError(
             f"{shown(path)}: the folder {shown(path.parent)} does not exist; create it first"

@@ -62,6 +62,8 @@ def _stretch(image: Tensor, axis: int, offset: int, whole: int) -> Tensor:
     below = image.index_select(axis, index.clamp(0, size - 1).to(image.device))
     above = image.index_select(axis, (index + 1).clamp(0, size - 1).to(image.device))
     # in place: at full resolution each of these holds hundreds of megabytes
-    return below.lerp_(above, weight.view(shape)) if not image.requires_grad else below.lerp(
-        above, weight.view(shape)
+    return (
+        below.lerp_(above, weight.view(shape))
+        if not image.requires_grad
+        else below.lerp(above, weight.view(shape))
     )

@@ -30,7 +30,7 @@ class _ConvBlock(nn.Module):
 
 
 class _UpBlock(nn.Module):
-    """Parameters of one step up; `UNet.forward` runs it, so that it can free what it is done with."""
+    """Parameters of one step up; `UNet.forward` runs it, so that it can free what it used."""
 
     def __init__(self, channels_in: int, channels_out: int) -> None:
         super().__init__()

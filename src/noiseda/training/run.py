@@ -193,9 +193,7 @@ def workers(recipe: Recipe) -> int:
     return 0 if cores <= 4 else min(8, cores // 2)
 
 
-def _fit(
-    prepared: Prepared, folder: Path, checkpoint: Path | None, description: str
-) -> RunResult:
+def _fit(prepared: Prepared, folder: Path, checkpoint: Path | None, description: str) -> RunResult:
     recipe, module = prepared.recipe, prepared.module
     start = int(checkpoint.stem) if checkpoint else 0
     _quiet()

@@ -1,0 +1,77 @@
+"""The command line: parse, call one function, print."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from noiseda.cli.evaluate import evaluate
+from noiseda.cli.recipes import recipes
+from noiseda.cli.restore import restore
+from noiseda.cli.train import train
+from noiseda.errors import NoiseDAError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="noiseda",
+    help="Restore real photos with networks that were adapted to such photos without clean "
+    "counterparts.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(restore)
+app.command()(train)
+app.command()(evaluate)
+app.add_typer(recipes, name="recipes")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from noiseda import __version__
+
+        typer.echo(f"noiseda {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: bool = typer.Option(
+        False, "--version", callback=_version, is_eager=True, help="Show the version and exit."
+    ),
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command line.
+
+    Exit codes: 0 all done; 1 some inputs failed, the rest is done; 2 nothing done because of what
+    was given; 130 interrupted.
+    """
+    try:
+        code = app(standalone_mode=False)
+    except NoiseDAError as error:
+        code = _complain(str(error))
+    except typer.TyperException as error:
+        code = _complain(error.format_message())
+    except (KeyboardInterrupt, typer.Abort):
+        _complain("interrupted")
+        code = 130
+    except MemoryError:
+        code = _complain("out of memory; allow less with --memory, or a smaller patch or batch")
+    except OSError as error:
+        # what no module expected of the disk; a traceback would not tell the user more
+        code = _complain(f"{error.filename or 'disk'}: {error.strerror or error}")
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _complain(message: str) -> int:
+    # empty after the help text that a command without arguments prints
+    if message:
+        print(f"noiseda: {' '.join(message.split())}", file=sys.stderr)
+    return 2

@@ -1,0 +1,87 @@
+"""noiseda evaluate"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from noiseda.cli.options import Device, Memory, TaskOption, parse_memory
+
+
+def evaluate(
+    clean: Annotated[Path, typer.Option(help="Folder of clean images, the ground truth.")],
+    restored: Annotated[
+        Path | None, typer.Option(help="Folder of restored images, same names as the clean ones.")
+    ] = None,
+    model: Annotated[
+        Path | None, typer.Option(help="Restore with this model instead of reading --restored.")
+    ] = None,
+    degraded: Annotated[
+        Path | None, typer.Option(help="With --model: folder of degraded images.")
+    ] = None,
+    protocol: Annotated[str, typer.Option(help="How scores are computed: rgb.")] = "rgb",
+    json: Annotated[Path | None, typer.Option(help="Write the scores as JSON.")] = None,
+    csv: Annotated[Path | None, typer.Option(help="Write the scores as CSV.")] = None,
+    task: TaskOption = None,
+    memory: Memory = None,
+    overwrite: Annotated[bool, typer.Option(help="Replace --json and --csv files.")] = False,
+    device: Device = None,
+) -> None:
+    """Score restored images against clean ones: PSNR and SSIM of each and their means.
+
+    Images are paired by their path inside the folders; all that do not pair are reported at once.
+
+    **Examples**
+
+        noiseda evaluate --restored out/ --clean truth/ --csv scores.csv
+
+        noiseda evaluate --model my-run --degraded noisy/ --clean truth/ --json scores.json
+    """
+    from noiseda import runtime
+    from noiseda.console import progress_bar, stdout
+    from noiseda.errors import OptionError
+    from noiseda.evaluation import evaluate as score
+    from noiseda.evaluation import evaluate_folders, pair, table, write_csv, write_json
+
+    if (restored is None) == (model is None) or (model is None) != (degraded is None):
+        raise OptionError("give either --restored, or --model with --degraded")
+    for path in (json, csv):
+        if path is not None and path.exists() and not overwrite:
+            raise OptionError(f"{path} exists; choose another name or pass --overwrite")
+    budget = parse_memory(memory)
+    with progress_bar("images") as bar:
+        task_id = bar.add_task("scoring", total=None, note="")
+
+        def progress(done: int, total: int | None) -> None:
+            bar.update(task_id, completed=done, total=total)
+
+        if restored is not None:
+            scores = evaluate_folders(restored, clean, protocol, progress)
+        else:
+            assert model is not None
+            assert degraded is not None
+            pairs = pair(degraded, clean)
+            runtime.prepare()
+            restorer = _load(model, task, device, budget)
+            scores = score(_restored(restorer, pairs), protocol, progress, len(pairs))
+    stdout.print(table(scores))
+    if json is not None:
+        write_json(scores, json, overwrite)
+    if csv is not None:
+        write_csv(scores, csv, overwrite)
+
+
+def _load(model: Path, task: str | None, device: str | None, memory: int | None) -> Any:
+    from noiseda.restoration import load
+
+    return load(model, task=task, device=device, memory=memory)
+
+
+def _restored(restorer: Any, pairs: list[tuple[str, Path, Path]]) -> Iterator[tuple[str, Any, Any]]:
+    from noiseda.images import read, read_rgb8
+
+    for name, degraded, clean in pairs:
+        yield name, restorer.pixels(read(degraded).pixels), read_rgb8(clean)

@@ -1,0 +1,53 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+
+class Task(StrEnum):
+    denoise = "denoise"
+    derain = "derain"
+    deblur = "deblur"
+
+
+_UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30}
+
+
+def parse_memory(text: str | None) -> int | None:
+    """Bytes of "512MB", "2G" or "1.5 GiB" (units are binary); None stays None.
+
+    Raises:
+        typer.BadParameter: not such a size.
+    """
+    if text is None:
+        return None
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmg]?)i?b?\s*", text.lower())
+    if not found or float(found[1]) == 0:
+        raise typer.BadParameter(f"{text!r} is not a memory size; write for example 512MB or 2GB")
+    return int(float(found[1]) * _UNITS[found[2]])
+
+
+Memory = Annotated[
+    str | None,
+    typer.Option(
+        help="Memory for the network's activations, such as 512MB; larger images are computed "
+        "in tiles, with the same result. [default: 1GB, or half of what is free]",
+        show_default=False,
+    ),
+]
+Device = Annotated[
+    str | None,
+    typer.Option(help="Where to compute, such as cpu or cuda. [default: the accelerator if any]"),
+]
+TaskOption = Annotated[
+    Task | None,
+    typer.Option(
+        help="What the model must be for. A published .pth does not say: there it also sets the "
+        "value range ([-1, 1] for derain and deblur)."
+    ),
+]

@@ -1,0 +1,101 @@
+"""noiseda restore"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from noiseda.cli.options import Device, Memory, TaskOption, parse_memory
+
+
+def restore(
+    inputs: Annotated[list[Path], typer.Argument(help="Photos, or folders of photos.")],
+    output: Annotated[
+        Path,
+        typer.Option("-o", "--output", help="Folder for the results; a file for one input file."),
+    ],
+    model: Annotated[
+        Path, typer.Option(help="model.safetensors, a run folder, or a published .pth.")
+    ],
+    task: TaskOption = None,
+    memory: Memory = None,
+    strength: Annotated[
+        float, typer.Option(min=0, max=1, help="0 keeps the photo, 1 restores it fully.")
+    ] = 1.0,
+    overwrite: Annotated[
+        bool, typer.Option(help="Replace results that exist; otherwise they are kept.")
+    ] = False,
+    device: Device = None,
+) -> None:
+    """Restore photos. Folders keep their tree, files their name, depth, alpha, ICC and EXIF.
+
+    **Examples**
+
+        noiseda restore photo.jpg -o restored --model model.safetensors
+
+        noiseda restore holiday/ -o restored --model my-run --memory 512MB
+    """
+    from noiseda import runtime
+    from noiseda.console import progress_bar, stderr, stdout
+    from noiseda.errors import NoiseDAError
+    from noiseda.images import size
+    from noiseda.restoration import Job, load, plan_jobs, restore_files
+
+    budget = parse_memory(memory)
+    jobs = plan_jobs(inputs, output)
+    runtime.prepare()
+    restorer = load(model, task=task, device=device, memory=budget)
+    pending = [job for job in jobs if overwrite or not job.target.exists()]
+    with progress_bar(counted=False) as bar:
+        task_id = bar.add_task("restoring", total=_pixels(pending, size), note="")
+        number = 0
+
+        def started(job: Job, _: int) -> None:
+            nonlocal number
+            number += 1
+            note = f"{number}/{len(pending)} {job.source.name}"
+            bar.update(task_id, note=note)
+
+        outcome = restore_files(
+            restorer,
+            jobs,
+            strength=strength,
+            overwrite=overwrite,
+            started=started,
+            advance=lambda pixels: bar.advance(task_id, pixels),
+        )
+    if not outcome.done and not outcome.interrupted:
+        if len(outcome.failed) == 1 and len(jobs) == 1:
+            raise NoiseDAError(outcome.failed[0][1])
+        if outcome.kept and not outcome.failed:
+            raise NoiseDAError(
+                f"{outcome.kept[0]}"
+                + (f" and {len(outcome.kept) - 1} more" if len(outcome.kept) > 1 else "")
+                + " exist already, so nothing was done; replace them with --overwrite"
+            )
+    stdout.print(f"{len(outcome.done)} restored into {output}", highlight=False)
+    if outcome.kept:
+        stdout.print(f"{len(outcome.kept)} existed and were kept (--overwrite replaces them)")
+    for _, reason in outcome.failed:
+        stderr.print(f"failed: {reason}", highlight=False, markup=False)
+    if outcome.interrupted:
+        stderr.print("interrupted; run the same command again to do the rest")
+        raise typer.Exit(130)
+    if outcome.failed:
+        raise typer.Exit(1 if outcome.done or outcome.kept else 2)
+
+
+def _pixels(jobs: list, size) -> int:
+    """Pixels of all jobs; a file that cannot be read counts nothing, its error comes later."""
+    from noiseda.errors import ImageError
+
+    total = 0
+    for job in jobs:
+        try:
+            height, width = size(job.source)
+        except ImageError:
+            continue
+        total += height * width
+    return total
