@@ -49,21 +49,32 @@ def upsample(image: Tensor, mode: str, place: Place | None) -> Tensor:
 
 
 def _stretch(image: Tensor, axis: int, offset: int, whole: int) -> Tensor:
-    """Aligned-corner doubling along one axis of the part at `offset` of a `whole` samples long.
-    Positions are computed in float64: in float32 they would be off by 1e-4 in a large image."""
+    """Aligned-corner doubling along one axis of the part at `offset` of a `whole` N samples long.
+
+    Output 2i lies at i − i/(2N−1), between its neighbours i−1 and i; output 2i+1 lies at
+    i + (N−1−i)/(2N−1), between i and i+1. The weights are taken in float64: positions in float32
+    would be off by 1e-4 in a large image.
+    """
     size = image.shape[axis]
-    output = torch.arange(2 * offset, 2 * (offset + size), dtype=torch.float64)
-    position = output * (whole - 1) / (2 * whole - 1) - offset
-    lower = position.floor()
-    weight = (position - lower).to(image)
+    index = torch.arange(offset, offset + size, dtype=torch.float64)
     shape = [1, 1, 1, 1]
     shape[axis] = -1
-    index = lower.long()
-    below = image.index_select(axis, index.clamp(0, size - 1).to(image.device))
-    above = image.index_select(axis, (index + 1).clamp(0, size - 1).to(image.device))
-    # in place: at full resolution each of these holds hundreds of megabytes
-    return (
-        below.lerp_(above, weight.view(shape))
-        if not image.requires_grad
-        else below.lerp(above, weight.view(shape))
+    towards_before = (index / (2 * whole - 1)).to(image).view(shape)
+    towards_after = ((whole - 1 - index) / (2 * whole - 1)).to(image).view(shape)
+    doubled = [*image.shape]
+    doubled[axis] *= 2
+    output = torch.empty(
+        doubled, dtype=image.dtype, device=image.device, memory_format=torch.channels_last
     )
+
+    def part(of: Tensor, start: int, stop: int | None, step: int = 1) -> Tensor:
+        return of[:, :, start:stop:step] if axis == 2 else of[..., start:stop:step]
+
+    # at the ends of the whole the weights are 0; at an inner border the result is not exact
+    part(output, 0, 1).copy_(part(image, 0, 1))
+    part(output, -1, None).copy_(part(image, -1, None))
+    if size > 1:
+        before, after = part(image, 0, -1), part(image, 1, None)
+        part(output, 2, None, 2).copy_(after.lerp(before, part(towards_before, 1, None)))
+        part(output, 1, -1, 2).copy_(before.lerp(after, part(towards_after, 0, -1)))
+    return output

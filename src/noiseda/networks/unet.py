@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from typing import Annotated, Literal
 
 import torch
@@ -13,6 +16,9 @@ from noiseda.networks.resampling import upsample
 from noiseda.networks.spec import Place
 
 Upsampling = Literal["aligned", "half-pixel"]
+
+# pixels of a band without gradients: few enough for the cache, many against the rows computed twice
+_BAND = 2**17
 
 
 class _ConvBlock(nn.Module):
@@ -73,28 +79,86 @@ class UNet(nn.Module):
         self.last = nn.Conv2d(width, 3, 3, padding=1)
         self.size_multiple = 2 ** (depth - 1)
         self.receptive_radius = _receptive_radius(depth, upsampling)
-        # the peak is at full resolution on the way up: the skip, the upsampled features with
-        # twice the channels, and what the convolution makes of them
-        self.bytes_per_pixel = 4 * (width * (4 if depth > 1 else 2) + 12)
+        # without gradients the peak is on the way up to the second level: the skips above it, what
+        # it is made from, what it becomes
+        self.bytes_per_pixel = 9 * width + 64
 
     def forward(self, image: Tensor, place: Place | None = None) -> Tensor:
+        if torch.is_grad_enabled():
+            rows = image.shape[2]
+        else:
+            rows = max(_BAND // image.shape[3] // 2 * 2, 16)
+            # a band is a tile: it must know its place even if the image is the whole
+            place = place or Place(0, 0, *image.shape[2:])
         skips: list[Tensor] = []
         features = image
         for level, block in enumerate(self.down_path):
             if level:
                 features = F.avg_pool2d(features, 2)
-            features = block(features)
+            features = _in_bands(partial(_down, block, features), features.shape[2], 2, rows)
             skips.append(features)
-        # one name for every intermediate result: in a large image each is hundreds of megabytes
-        # and a second reference would keep it alive
         features = skips.pop()
         for block in self.up_path:
-            scale = 2 ** len(skips)
-            features = upsample(features, self.upsampling, place.at(scale) if place else None)
-            features = block.conv_up(features)
-            features = torch.cat([features, skips.pop()], dim=1)
-            features = block.conv_block(features)
-        return self.last(features)
+            skip = skips.pop()
+            at = place.at(2 ** (len(skips) + 1)) if place else None
+            last = None if skips else self.last
+            step = partial(_up, block, last, self.upsampling, features, skip, at)
+            # upsampling spoils two rows at a band's border, each convolution one more
+            features = _in_bands(step, skip.shape[2], 6, rows)
+        return features if self.up_path else self.last(features)
+
+
+def _down(block: nn.Module, features: Tensor, first: int, last: int) -> Tensor:
+    """Rows `first` to `last` of one level on the way down."""
+    return block(features[:, :, first:last])
+
+
+def _up(
+    block: nn.Module,
+    final: nn.Module | None,
+    upsampling: Upsampling,
+    deep: Tensor,
+    skip: Tensor,
+    place: Place | None,
+    first: int,
+    last: int,
+) -> Tensor:
+    """Rows `first` to `last`, both even, of one level on the way up."""
+    if place:
+        place = replace(place, top=place.top + first // 2)
+    # one name for every intermediate result: a second reference would keep it alive
+    features = upsample(deep[:, :, first // 2 : last // 2], upsampling, place)
+    features = block.conv_up(features)
+    features = torch.cat([features, skip[:, :, first:last]], dim=1)
+    features = block.conv_block(features)
+    return final(features) if final else features
+
+
+def _in_bands(compute: Callable[[int, int], Tensor], height: int, margin: int, rows: int) -> Tensor:
+    """A level computed band by band, so that its intermediate results, which take twice the memory
+    of what is kept and more than a cache holds, never exist as a whole.
+
+    Args:
+        compute: gives rows first to last; `margin` rows at an inner border may be wrong.
+        height: rows in all.
+        margin: overlap of bands; even.
+        rows: of a band; even.
+    """
+    output: Tensor | None = None
+    for start in range(0, height, rows):
+        stop = min(start + rows, height)
+        first, last = max(start - margin, 0), min(stop + margin, height)
+        band = compute(first, last)[:, :, start - first : stop - first]
+        if stop - start == height:
+            return band
+        if output is None:
+            shape = (*band.shape[:2], height, band.shape[3])
+            output = torch.empty(
+                shape, dtype=band.dtype, device=band.device, memory_format=torch.channels_last
+            )
+        output[:, :, start:stop] = band
+    assert output is not None
+    return output
 
 
 def _receptive_radius(depth: int, upsampling: Upsampling) -> int:

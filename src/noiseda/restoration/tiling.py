@@ -14,7 +14,7 @@ from noiseda.networks import Place, Spec
 
 # activations beside what `Spec.bytes_per_pixel` counts: workspaces of the convolution library and
 # the allocator's unused gaps. Measured with the paper's U-Net, see benchmarks/.
-_OVERHEAD = 1.5
+_OVERHEAD = 1.6
 
 
 @dataclass(frozen=True)
