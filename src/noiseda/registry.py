@@ -50,8 +50,9 @@ class Registry(Generic[T]):
         Raises:
             OptionError: no part has that name.
         """
-        if name not in self._parts:
-            raise OptionError(f"unknown {self.kind} {name!r}{did_you_mean(name, self._parts)}")
+        # a recipe may hold anything where a name belongs
+        if not isinstance(name, str) or name not in self._parts:
+            raise OptionError(f"unknown {self.kind} {name!r}{did_you_mean(str(name), self._parts)}")
         if name not in self._schemas:
             part = self._parts[name]
             hints = typing.get_type_hints(
@@ -114,9 +115,16 @@ def _fields_at(model: type[pydantic.BaseModel], path: tuple[int | str, ...]) -> 
         field = model.model_fields.get(str(piece))
         if field is None:
             continue
-        candidates = [field.annotation, *typing.get_args(field.annotation)]
-        nested = [c for c in candidates if inspect.isclass(c) and issubclass(c, pydantic.BaseModel)]
-        if not nested:
+        nested = _model_in(field.annotation)
+        if nested is None:
             return []
-        model = nested[0]
+        model = nested
     return list(model.model_fields)
+
+
+def _model_in(annotation: Any) -> type[pydantic.BaseModel] | None:
+    """The model in annotations such as `X`, `X | None` and `list[Annotated[X, …]]`."""
+    if inspect.isclass(annotation) and issubclass(annotation, pydantic.BaseModel):
+        return annotation
+    found = (_model_in(part) for part in typing.get_args(annotation))
+    return next((model for model in found if model is not None), None)

@@ -30,11 +30,21 @@ def reuse_large_buffers() -> bool:
     Returns:
         True if the allocator took the setting; False on other systems, where nothing changes.
     """
-    if sys.platform != "linux" or platform.libc_ver()[0] != "glibc":
+    if not _glibc():
         return False
     libc = ctypes.CDLL(None)
     kept = libc.mallopt(_M_MMAP_MAX, 0)
     return bool(kept and libc.mallopt(_M_TRIM_THRESHOLD, ctypes.c_int(2**31 - 1)))
+
+
+def release_unused() -> None:
+    """Return freed buffers to the system, where the allocator can."""
+    if _glibc():
+        ctypes.CDLL(None).malloc_trim(0)
+
+
+def _glibc() -> bool:
+    return sys.platform == "linux" and platform.libc_ver()[0] == "glibc"
 
 
 def prepare(threads: int | None = None) -> None:

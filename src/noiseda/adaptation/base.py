@@ -40,6 +40,11 @@ class Objective(nn.Module):
         """`needs`, with what the options add."""
         return self.needs
 
+    @property
+    def patch_multiple(self) -> int:
+        """Height and width of the batch's images must be multiples of this."""
+        return 1
+
     @abstractmethod
     def terms(
         self, restorer: nn.Module, batch: Batch, progress: float, random: Randomness

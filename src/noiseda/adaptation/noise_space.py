@@ -7,13 +7,29 @@ from typing import Annotated, Any, Literal
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field
+from pydantic import AfterValidator, Field
 from torch import Tensor, nn
 
 from noiseda import diffusion
 from noiseda.adaptation.base import OBJECTIVES, Batch, Objective, Randomness, charbonnier
 from noiseda.errors import OptionError
 from noiseda.networks.spec import ValueRange
+
+
+def _known_predictor(given: dict[str, Any]) -> dict[str, Any]:
+    options = {"name": "guided", **given}
+    diffusion.PREDICTORS.options(options.pop("name"), options)
+    return given
+
+
+def _known_schedule(given: dict[str, Any]) -> dict[str, Any]:
+    diffusion.build_schedule(**given)
+    return given
+
+
+# checked where they are given, so that a recipe's mistakes show when it is read
+PredictorOptions = Annotated[dict[str, Any], AfterValidator(_known_predictor)]
+ScheduleOptions = Annotated[dict[str, Any], AfterValidator(_known_schedule)]
 
 
 @OBJECTIVES.register("noise-space")
@@ -51,7 +67,7 @@ class NoiseSpace(Objective):
 
     def __init__(
         self,
-        predictor: dict[str, Any] | None = None,
+        predictor: PredictorOptions | None = None,
         weight: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.2,
         ramp: Annotated[float, Field(ge=0, le=1)] = 1.0,
         mode: Literal["paired", "unpaired"] = "paired",
@@ -60,7 +76,7 @@ class NoiseSpace(Objective):
         residual_swapping: bool = True,
         conditions: Literal["both", "synthetic", "real"] = "both",
         margin: Annotated[float, Field(ge=0)] = 0.1,
-        schedule: dict[str, Any] | None = None,
+        schedule: ScheduleOptions | None = None,
         value_range: ValueRange = "unit",
     ) -> None:
         super().__init__()
@@ -87,6 +103,10 @@ class NoiseSpace(Objective):
     def required(self) -> tuple[str, ...]:
         extra = ("real", "unpaired") if self.mode == "unpaired" else ("real",)
         return (*self.needs, *extra)
+
+    @property
+    def patch_multiple(self) -> int:
+        return int(self.predictor.size_multiple)  # pyright: ignore[reportArgumentType]
 
     def ramped_weight(self, progress: float) -> float:
         """λ(p), p = progress / ramp up to 1."""

@@ -43,13 +43,19 @@ def open_model(path: str | Path, task: str | None = None) -> tuple[RestorationNe
         path = path / "model.safetensors"
     try:
         with path.open("rb") as file:
-            start = file.read(4)
+            start = file.read(9)
     except OSError as error:
-        reason = "no such file" if isinstance(error, FileNotFoundError) else error.strerror
+        reason = error.strerror
+        if isinstance(error, FileNotFoundError):
+            reason = "no such file"
+        elif path.is_dir():
+            reason = "this folder has no model.safetensors"
         raise ModelFileError(f"{path}: cannot open the model: {reason}") from None
     if not start:
         raise ModelFileError(f"{path}: the model file is empty; copy or download it again")
-    if start[:2] == b"PK" or start[:1] == b"\x80":
+    # safetensors start with the length of their header, whose bytes may be a zip's or a pickle's
+    native = start[4:] == b"\0\0\0\0{"
+    if not native and (start[:2] == b"PK" or start[:1] == b"\x80"):
         return read_published(path).network(task)
     network, info = read_native(path)
     if task is not None and info.task != task:

@@ -6,6 +6,7 @@ import sys
 
 import typer
 
+from noiseda.cli.demo import demo
 from noiseda.cli.evaluate import evaluate
 from noiseda.cli.recipes import recipes
 from noiseda.cli.restore import restore
@@ -27,6 +28,7 @@ app = typer.Typer(
 app.command()(restore)
 app.command()(train)
 app.command()(evaluate)
+app.command()(demo)
 app.add_typer(recipes, name="recipes")
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 
 class Task(StrEnum):
@@ -32,11 +35,20 @@ def parse_memory(text: str | None) -> int | None:
     return int(float(found[1]) * _UNITS[found[2]])
 
 
+def shown_progress(unit: str = "", counted: bool = True) -> Progress:
+    """`console.progress_bar` for people who watch; in a log, stderr is for errors alone."""
+    from noiseda.console import progress_bar
+
+    bar = progress_bar(unit, counted)
+    bar.disable = not bar.console.is_terminal
+    return bar
+
+
 Memory = Annotated[
     str | None,
     typer.Option(
         help="Memory for the network's activations, such as 512MB; larger images are computed "
-        "in tiles, with the same result. [default: 1GB, or half of what is free]",
+        "in tiles, with the same result. [default: 1.25GB, or half of what is free]",
         show_default=False,
     ),
 ]

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from noiseda.cli.options import Device, Memory, TaskOption, parse_memory
+from noiseda.cli.options import Device, Memory, TaskOption, parse_memory, shown_progress
+
+if TYPE_CHECKING:
+    from noiseda.restoration import Job, Restorer
 
 
 def restore(
@@ -37,25 +41,28 @@ def restore(
 
         noiseda restore holiday/ -o restored --model my-run --memory 512MB
     """
+    from rich.markup import escape
+
     from noiseda import runtime
-    from noiseda.console import progress_bar, stderr, stdout
+    from noiseda.console import stderr, stdout
     from noiseda.errors import NoiseDAError
     from noiseda.images import size
-    from noiseda.restoration import Job, load, plan_jobs, restore_files
+    from noiseda.restoration import load, plan_jobs, restore_files
 
     budget = parse_memory(memory)
     jobs = plan_jobs(inputs, output)
     runtime.prepare()
     restorer = load(model, task=task, device=device, memory=budget)
     pending = [job for job in jobs if overwrite or not job.target.exists()]
-    with progress_bar(counted=False) as bar:
-        task_id = bar.add_task("restoring", total=_pixels(pending, size), note="")
+    total = _pixels(pending, size, restorer)
+    with shown_progress(counted=False) as bar:
+        task_id = bar.add_task("restoring", total=total, note="")
         number = 0
 
         def started(job: Job, _: int) -> None:
             nonlocal number
             number += 1
-            note = f"{number}/{len(pending)} {job.source.name}"
+            note = f"{number}/{len(pending)} {escape(job.source.name)}"
             bar.update(task_id, note=note)
 
         outcome = restore_files(
@@ -75,11 +82,11 @@ def restore(
                 + (f" and {len(outcome.kept) - 1} more" if len(outcome.kept) > 1 else "")
                 + " exist already, so nothing was done; replace them with --overwrite"
             )
-    stdout.print(f"{len(outcome.done)} restored into {output}", highlight=False)
+    stdout.print(f"{len(outcome.done)} restored into {output}", highlight=False, markup=False)
     if outcome.kept:
         stdout.print(f"{len(outcome.kept)} existed and were kept (--overwrite replaces them)")
     for _, reason in outcome.failed:
-        stderr.print(f"failed: {reason}", highlight=False, markup=False)
+        stderr.print(f"failed: {reason}", highlight=False, markup=False, soft_wrap=True)
     if outcome.interrupted:
         stderr.print("interrupted; run the same command again to do the rest")
         raise typer.Exit(130)
@@ -87,8 +94,12 @@ def restore(
         raise typer.Exit(1 if outcome.done or outcome.kept else 2)
 
 
-def _pixels(jobs: list, size) -> int:
-    """Pixels of all jobs; a file that cannot be read counts nothing, its error comes later."""
+def _pixels(jobs: list[Job], size: Callable[[Path], tuple[int, int]], restorer: Restorer) -> int:
+    """Pixels of all jobs; a file that cannot be read counts nothing, its error comes later.
+
+    Raises:
+        OptionError: the memory budget is too small for one of them.
+    """
     from noiseda.errors import ImageError
 
     total = 0
@@ -97,5 +108,6 @@ def _pixels(jobs: list, size) -> int:
             height, width = size(job.source)
         except ImageError:
             continue
+        restorer.tiling(height, width)
         total += height * width
     return total

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from noiseda.data.folders import Selection, select
+from noiseda.data.folders import AbsolutePath, Selection, select
 from noiseda.data.samples import BatchNumbers, Sample, TrainingSamples, loader
 from noiseda.data.store import Store, default_cache, open_store
 
 __all__ = [
+    "AbsolutePath",
     "BatchNumbers",
     "Sample",
     "Selection",

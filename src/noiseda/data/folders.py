@@ -5,11 +5,15 @@ from __future__ import annotations
 import fnmatch
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
 
 import pydantic
 
 from noiseda import images
 from noiseda.errors import DataError
+
+# a relative path counts from the current folder; a run must find it again from any other
+AbsolutePath = Annotated[Path, pydantic.AfterValidator(Path.absolute)]
 
 
 class Selection(pydantic.BaseModel):
@@ -23,7 +27,7 @@ class Selection(pydantic.BaseModel):
 
     model_config = pydantic.ConfigDict(extra="forbid")
 
-    folder: Path
+    folder: AbsolutePath
     include: list[str] = []
     exclude: list[str] = []
 

@@ -92,9 +92,9 @@ class TrainingSamples(Dataset[Sample]):
                 # a stream each: having real photos or not must not change the synthetic pairs
                 crop = random_crop(store, self.patch, generator(self.seed, number, role))
                 sample[role] = to_image(crop)
-        sample["synthetic"] = self.degradation(
-            sample["clean"], generator(self.seed, number, "degradation")
-        )
+        clean = sample["clean"]  # pyright: ignore[reportTypedDictNotRequiredAccess]
+        source = generator(self.seed, number, "degradation")
+        sample["synthetic"] = self.degradation(clean, source)
         return sample
 
 

@@ -2,7 +2,7 @@
 
 A store is a folder in the cache with `pixels.bin` (the images one after another, each H×W×3
 uint8) and `index.json`. An image is decoded again only if its path, size or modification time
-changed.
+changed: another selection copies what it shares with an earlier one.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -80,13 +81,22 @@ def open_store(
     """
     if not paths:
         raise DataError("no images to open")
-    entries = [_stamp(path) for path in paths]
+    stamps = [_stamp(path) for path in paths]
+    _refuse([stamp for stamp in stamps if isinstance(stamp, str)], len(paths))
+    entries = [stamp for stamp in stamps if not isinstance(stamp, str)]
     names = "\n".join(str(entry[0]) for entry in entries)
-    folder = (cache or default_cache()) / hashlib.sha256(names.encode()).hexdigest()[:16]
+    # a file's name may be any bytes
+    digest = hashlib.sha256(names.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    folder = (cache or default_cache()) / digest
     known = _read_index(folder)
     if [item["stamp"] for item in known] != entries:
         try:
-            known = _build(folder, paths, entries, known, progress)
+            alike = _relatives(folder.parent, entries)
+            known = _build(folder, paths, entries, alike[0] if alike else folder, progress)
+            for other in alike:
+                if other != folder and any(_stamp(Path(s[0])) != s for s in _stamps(other)):
+                    # of files that are gone or changed: nobody can open it again as it is
+                    shutil.rmtree(other, ignore_errors=True)
         except OSError as error:
             raise DataError(
                 f"{folder}: cannot write the cache of decoded images: {error.strerror}; "
@@ -96,12 +106,21 @@ def open_store(
     return Store(folder / _pixels_name(entries), shapes, [int(i["offset"]) for i in known])
 
 
-def _stamp(path: Path) -> list[str | int]:
+def _stamp(path: Path) -> list[str | int] | str:
+    """What tells whether the file is still the same, or why it cannot be read."""
     try:
         status = path.stat()
     except OSError as error:
-        raise DataError(f"{path}: cannot read: {error.strerror}") from None
+        return f"{path}: cannot read: {error.strerror}"
     return [str(path.resolve()), status.st_size, status.st_mtime_ns]
+
+
+def _refuse(failures: Sequence[str], total: int) -> None:
+    if failures:
+        raise DataError(
+            f"{len(failures)} of {total} images cannot be read; remove or exclude them: "
+            + " | ".join(failures)
+        )
 
 
 def _pixels_name(entries: list[list[str | int]]) -> str:
@@ -115,24 +134,37 @@ def _read_index(folder: Path) -> list[dict]:
         content = json.loads((folder / "index.json").read_text())
     except (OSError, ValueError):
         return []
-    if content.get("version") != _VERSION:
+    if not isinstance(content, dict) or content.get("version") != _VERSION:
         return []
     pixels = folder / content["pixels"]
     whole = pixels.is_file() and pixels.stat().st_size == content["bytes"]
     return content["images"] if whole else []
 
 
+def _stamps(folder: Path) -> list[list]:
+    return [item["stamp"] for item in _read_index(folder)]
+
+
+def _relatives(cache: Path, entries: list[list[str | int]]) -> list[Path]:
+    """Stores that share images with `entries` (say, of a folder before it got more), the one that
+    shares most first."""
+    wanted = {json.dumps(entry) for entry in entries}
+    folders = sorted(path.parent for path in cache.glob("*/index.json"))
+    shared = {f: len(wanted.intersection(map(json.dumps, _stamps(f)))) for f in folders}
+    return sorted((f for f in folders if shared[f]), key=lambda f: -shared[f])
+
+
 def _build(
     folder: Path,
     paths: Sequence[Path],
     entries: list[list[str | int]],
-    known: list[dict],
+    donor: Path,
     progress: Callable[[int, int], None] | None,
 ) -> list[dict]:
     folder.mkdir(parents=True, exist_ok=True)
-    old = {json.dumps(item["stamp"]): item for item in known}
+    known = _read_index(donor)
     old_store = Store(
-        folder / _pixels_name([item["stamp"] for item in known]),
+        donor / _pixels_name([item["stamp"] for item in known]),
         [(item["height"], item["width"]) for item in known],
         [item["offset"] for item in known],
     )
@@ -140,7 +172,7 @@ def _build(
 
     def decode(number: int) -> np.ndarray | str:
         stamp = json.dumps(entries[number])
-        if stamp in old:
+        if stamp in position:
             return old_store[position[stamp]]
         try:
             return images.read_rgb8(paths[number])
@@ -172,13 +204,7 @@ def _build(
                     offset += pixels.size
                 if progress:
                     progress(numbers.stop, len(paths))
-        if failures:
-            more = f" (and {len(failures) - 3} more)" if len(failures) > 3 else ""
-            raise DataError(
-                f"{len(failures)} of {len(paths)} images cannot be read; remove or exclude them: "
-                + " | ".join(failures[:3])
-                + more
-            )
+        _refuse(failures, len(paths))
         os.replace(temporary, target)
     finally:
         temporary.unlink(missing_ok=True)

@@ -17,8 +17,9 @@ from noiseda.networks.spec import Place
 
 Upsampling = Literal["aligned", "half-pixel"]
 
-# pixels of a band without gradients: few enough for the cache, many against the rows computed twice
-_BAND = 2**17
+# without gradients a level is computed in this many bands, of at least so many rows: few against
+# the 12 rows computed twice, many against the memory and cache that a whole level would take
+_BANDS, _BAND_ROWS = 8, 64
 
 
 class _ConvBlock(nn.Module):
@@ -80,14 +81,14 @@ class UNet(nn.Module):
         self.size_multiple = 2 ** (depth - 1)
         self.receptive_radius = _receptive_radius(depth, upsampling)
         # without gradients the peak is on the way up to the second level: the skips above it, what
-        # it is made from, what it becomes
-        self.bytes_per_pixel = 9 * width + 64
+        # it is made from, what it becomes, and a band's intermediate results
+        self.bytes_per_pixel = 12 * width + 64
 
     def forward(self, image: Tensor, place: Place | None = None) -> Tensor:
         if torch.is_grad_enabled():
             rows = image.shape[2]
         else:
-            rows = max(_BAND // image.shape[3] // 2 * 2, 16)
+            rows = max(image.shape[2] // _BANDS // 2 * 2, _BAND_ROWS)
             # a band is a tile: it must know its place even if the image is the whole
             place = place or Place(0, 0, *image.shape[2:])
         skips: list[Tensor] = []
@@ -95,7 +96,8 @@ class UNet(nn.Module):
         for level, block in enumerate(self.down_path):
             if level:
                 features = F.avg_pool2d(features, 2)
-            features = _in_bands(partial(_down, block, features), features.shape[2], 2, rows)
+            channels = block.block[0].out_channels
+            features = _in_bands(partial(_down, block, features), features, channels, 2, rows)
             skips.append(features)
         features = skips.pop()
         for block in self.up_path:
@@ -104,7 +106,8 @@ class UNet(nn.Module):
             last = None if skips else self.last
             step = partial(_up, block, last, self.upsampling, features, skip, at)
             # upsampling spoils two rows at a band's border, each convolution one more
-            features = _in_bands(step, skip.shape[2], 6, rows)
+            channels = skip.shape[1] if skips else 3
+            features = _in_bands(step, skip, channels, 6, rows)
         return features if self.up_path else self.last(features)
 
 
@@ -134,30 +137,33 @@ def _up(
     return final(features) if final else features
 
 
-def _in_bands(compute: Callable[[int, int], Tensor], height: int, margin: int, rows: int) -> Tensor:
+def _in_bands(
+    compute: Callable[[int, int], Tensor], like: Tensor, channels: int, margin: int, rows: int
+) -> Tensor:
     """A level computed band by band, so that its intermediate results, which take twice the memory
     of what is kept and more than a cache holds, never exist as a whole.
 
     Args:
         compute: gives rows first to last; `margin` rows at an inner border may be wrong.
-        height: rows in all.
+        like: has the result's batch, height and width.
+        channels: of the result.
         margin: overlap of bands; even.
         rows: of a band; even.
     """
-    output: Tensor | None = None
+    height = like.shape[2]
+    if rows >= height:
+        return compute(0, height)
+    # before any band: allocated among their short-lived buffers it would leave gaps behind
+    output = torch.empty(
+        (like.shape[0], channels, *like.shape[2:]),
+        dtype=like.dtype,
+        device=like.device,
+        memory_format=torch.channels_last,
+    )
     for start in range(0, height, rows):
         stop = min(start + rows, height)
         first, last = max(start - margin, 0), min(stop + margin, height)
-        band = compute(first, last)[:, :, start - first : stop - first]
-        if stop - start == height:
-            return band
-        if output is None:
-            shape = (*band.shape[:2], height, band.shape[3])
-            output = torch.empty(
-                shape, dtype=band.dtype, device=band.device, memory_format=torch.channels_last
-            )
-        output[:, :, start:stop] = band
-    assert output is not None
+        output[:, :, start:stop] = compute(first, last)[:, :, start - first : stop - first]
     return output
 
 

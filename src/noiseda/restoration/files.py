@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,9 +43,14 @@ def plan_jobs(inputs: Sequence[Path], output: Path) -> list[Job]:
     A single input file may be given an output file name instead of a folder.
 
     Raises:
-        DataError: a missing input, a folder without images, or two inputs for one output.
+        DataError: a missing input, a folder without images, two inputs for one output, or an
+            output that cannot be a folder.
     """
+    for given in inputs:
+        if not given.exists():
+            raise DataError(f"{given}: no such file or folder")
     to_file = output.suffix.lower() in images.SUFFIXES and not output.is_dir()
+    _check_folder(output.parent if to_file else output)
     if to_file and len(inputs) == 1 and inputs[0].is_file():
         return [Job(inputs[0], output)]
     if to_file:
@@ -57,10 +63,8 @@ def plan_jobs(inputs: Sequence[Path], output: Path) -> list[Job]:
             if not found:
                 raise DataError(f"{given}: no image in this folder")
             jobs += [Job(path, output / path.relative_to(given)) for path in found]
-        elif given.exists():
-            jobs.append(Job(given, output / given.name))
         else:
-            raise DataError(f"{given}: no such file or folder")
+            jobs.append(Job(given, output / given.name))
     targets: dict[Path, Path] = {}
     for job in jobs:
         other = targets.setdefault(job.target, job.source)
@@ -70,6 +74,15 @@ def plan_jobs(inputs: Sequence[Path], output: Path) -> list[Job]:
                 "restore them into different folders"
             )
     return list({job.target: job for job in jobs}.values())
+
+
+def _check_folder(folder: Path) -> None:
+    """Refuse a folder that cannot be made or written to, before any time goes into results."""
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not there.is_dir():
+        raise DataError(f"{folder}: cannot be the output folder: {there} is a file")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise DataError(f"{folder}: cannot be the output folder: no permission to write to {there}")
 
 
 def _within(path: Path, output: Path, given: Path) -> bool:

@@ -20,9 +20,16 @@ from noiseda.restoration.tiling import Tiling
 Advance = Callable[[int], None]
 
 
-def default_memory() -> int:
-    """Bytes to use for tiles if nobody says: a gibibyte, or half of what is free if less."""
-    return min(2**30, psutil.virtual_memory().available // 2)
+def default_memory(held: int = 0) -> int:
+    """Bytes for activations if nobody says: 1.25 GiB, or half of what is free if less, minus
+    what a large photo itself takes.
+
+    Args:
+        held: bytes of the photo's pixels; they exist about four times, as read, as restored and
+            while the result is encoded.
+    """
+    most = min(5 * 2**28, psutil.virtual_memory().available // 2)
+    return max(most - 4 * held, most // 4)
 
 
 class Restorer:
@@ -41,7 +48,7 @@ class Restorer:
         network: the restoration network, on the CPU.
         info: what its file says about it.
         device: where to compute; the accelerator if there is one.
-        memory: bytes that the activations may take.
+        memory: bytes that the activations may take; see `default_memory`.
     """
 
     def __init__(
@@ -52,8 +59,8 @@ class Restorer:
         memory: int | None = None,
     ) -> None:
         self.info = info
-        self.device = torch.device(device) if device is not None else runtime.best_device()
-        self.memory = memory if memory is not None else default_memory()
+        self.device = _usable(device) if device is not None else runtime.best_device()
+        self.memory = memory
         self._network = runtime.fast_layout(network.to(self.device)).eval()
 
     @property
@@ -68,10 +75,9 @@ class Restorer:
             strength: 1 for the restored image, 0 for the input, between for a mixture.
 
         Raises:
-            OptionError: an image of another type, shape or range, or a strength outside [0, 1].
+            OptionError: an image of another type, shape or range, a strength outside [0, 1], or
+                a memory budget below the smallest tile.
         """
-        if not 0 <= strength <= 1:
-            raise OptionError(f"strength must be between 0 and 1, not {strength}")
         if isinstance(image, Tensor):
             return self._tensor(image, strength)
         if isinstance(image, np.ndarray):
@@ -85,6 +91,12 @@ class Restorer:
             )
         if not image.numel():
             raise OptionError(f"the image is empty: {tuple(image.shape)}")
+        low, high = (float(value) for value in image.detach().aminmax())
+        # noise leaves [0, 1], but not by so much
+        if not (low >= -2 and high <= 3):
+            raise OptionError(
+                f"expected values in [0, 1], got {low:g} to {high:g}; divide by the largest value"
+            )
         output = torch.empty_like(image)
         for one, restored in zip(image.split(1), output.split(1), strict=True):
             self._tiles(
@@ -111,7 +123,8 @@ class Restorer:
         output = image.copy()
         if floating:
             colour = np.broadcast_to(image[:, :, :3], (*image.shape[:2], 3))
-            batch = torch.from_numpy(np.ascontiguousarray(colour, np.float32))
+            # a copy, because torch warns of memory that it may not write to
+            batch = torch.from_numpy(np.array(colour, np.float32, order="C"))
             restored = self._tensor(batch.permute(2, 0, 1)[None], strength)
             result = restored[0].permute(1, 2, 0).numpy()
         else:
@@ -143,8 +156,21 @@ class Restorer:
             if advance:
                 advance((rows[1] - rows[0]) * (columns[1] - columns[0]))
 
-        self._tiles(pixels.shape[:2], read, write, strength)
+        self._tiles(pixels.shape[:2], read, write, strength, held=pixels.nbytes)
         return output
+
+    def tiling(self, height: int, width: int, held: int = 0) -> Tiling:
+        """How an image of this size will be cut.
+
+        Args:
+            height, width: in pixels.
+            held: see `default_memory`.
+
+        Raises:
+            OptionError: the memory budget is too small for it.
+        """
+        memory = self.memory if self.memory is not None else default_memory(held)
+        return Tiling.plan(height, width, self.spec, memory)
 
     @torch.inference_mode()
     def _tiles(
@@ -153,9 +179,17 @@ class Restorer:
         read: Callable[..., Tensor],
         write: Callable[..., Any],
         strength: float,
+        held: int = 0,
     ) -> None:
-        tiling = Tiling.plan(size[0], size[1], self.spec, self.memory)
+        if not 0 <= strength <= 1:
+            raise OptionError(f"strength must be between 0 and 1, not {strength}")
+        tiling = self.tiling(size[0], size[1], held)
+        shape = None
         for tile in tiling.tiles():
+            if shape not in (None, tile.shape):
+                # buffers of another size would only add to the new ones
+                runtime.release_unused()
+            shape = tile.shape
             degraded = read(tile.rows, tile.columns).to(
                 self.device, memory_format=torch.channels_last
             )
@@ -169,6 +203,16 @@ class Restorer:
                 tile.core_columns[0] - left : tile.core_columns[1] - left,
             ]
             write(tile.core_rows, tile.core_columns, core.cpu())
+
+
+def _usable(device: str | torch.device) -> torch.device:
+    try:
+        found = torch.device(device)
+        torch.empty(1, device=found).cpu()
+    except (RuntimeError, AssertionError, ImportError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise OptionError(f"device {str(device)!r} cannot be used here: {reason}") from None
+    return found
 
 
 def load(
@@ -192,6 +236,7 @@ def load(
 
     Raises:
         ModelFileError: the file is missing, wrong, truncated, unsafe, or of another task.
+        OptionError: the device is not there.
     """
     network, info = open_model(path, task)
     return Restorer(network, info, device, memory)

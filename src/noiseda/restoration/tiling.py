@@ -6,6 +6,7 @@ their place in the whole (`networks.Place`), so nothing tells afterwards where a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -14,7 +15,7 @@ from noiseda.networks import Place, Spec
 
 # activations beside what `Spec.bytes_per_pixel` counts: workspaces of the convolution library and
 # the allocator's unused gaps. Measured with the paper's U-Net, see benchmarks/.
-_OVERHEAD = 1.6
+_OVERHEAD = 1.5
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,11 @@ class Tile:
     core_rows: tuple[int, int]
     core_columns: tuple[int, int]
     place: Place
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width of the pixels it reads."""
+        return self.rows[1] - self.rows[0], self.columns[1] - self.columns[0]
 
 
 @dataclass(frozen=True)
@@ -57,7 +63,7 @@ class Tiling:
         if full[0] * full[1] <= most:
             return cls(height, width, full, 0, multiple)
         if spec.receptive_radius is None:
-            need = _megabytes(full[0] * full[1] * per_pixel)
+            need = _shown(full[0] * full[1] * per_pixel)
             raise OptionError(
                 f"a {width}×{height} image needs {need} at once with this network, which cannot "
                 f"be tiled; allow --memory {need} or reduce the image"
@@ -67,20 +73,24 @@ class Tiling:
         for columns in range(1, full[1] // multiple + 1):
             core_width = _up(-(-full[1] // columns), multiple)
             outer_width = min(core_width + 2 * margin, full[1])
-            core_height = min(most // outer_width, full[0]) // multiple * multiple - 2 * margin
+            core_height = min(most // outer_width, full[0]) // multiple * multiple
+            # a tile as high as the image has no inner border above or below
+            if core_height < full[0]:
+                core_height -= 2 * margin
             if core_height < multiple:
                 continue
             rows = -(-full[0] // core_height)
             core_height = _up(-(-full[0] // rows), multiple)
-            cost = rows * columns * (core_height + 2 * margin) * outer_width
+            cost = rows * columns * min(core_height + 2 * margin, full[0]) * outer_width
             if best is None or cost < best[0]:
                 best = (cost, (core_height, core_width))
         if best is None:
-            side = multiple + 2 * margin
-            need = _megabytes(min(side, full[0]) * min(side, full[1]) * per_pixel)
+            least = multiple + 2 * margin
+            side = (min(least, full[0]), min(least, full[1]))
+            need = _shown(side[0] * side[1] * per_pixel)
             raise OptionError(
-                f"the smallest tile of this network is {side}×{side} pixels and needs about "
-                f"{need}, but the memory budget is {_megabytes(memory)}; allow --memory {need}"
+                f"the smallest tile of this network is {side[1]}×{side[0]} pixels and needs about "
+                f"{need}, but the memory budget is {_shown(memory)}; allow --memory {need}"
             )
         return cls(height, width, best[1], margin, multiple)
 
@@ -106,5 +116,7 @@ def _up(value: int, multiple: int) -> int:
     return -(-value // multiple) * multiple
 
 
-def _megabytes(size: float) -> str:
-    return f"{-(-int(size) // 2**20)}MB"
+def _shown(size: float) -> str:
+    """Bytes as `--memory` takes them, rounded up."""
+    unit, name = (2**20, "MB") if size >= 2**20 else (2**10, "KB")
+    return f"{math.ceil(size / unit)}{name}"

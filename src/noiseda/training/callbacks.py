@@ -67,6 +67,10 @@ class ProgressBar(Callback):
                 note += f"  validation {float(metrics['validation/psnr']):.2f} dB"
             self._bar.update(self._task, advance=self._batch, note=note)
 
+    def on_exception(self, trainer: lightning.Trainer, pl_module: Any, exception: Any) -> None:
+        # Lightning does not tear down then; a bar left running would hide the terminal's cursor
+        self.teardown(trainer, pl_module, "fit")
+
     def teardown(self, trainer: lightning.Trainer, pl_module: Any, stage: str) -> None:
         if self._bar:
             self._bar.stop()
@@ -129,7 +133,7 @@ class Validate(Callback):
         judge = protocol(self.PROTOCOL)
         sums: dict[str, float] = {}
         for _, degraded, clean in self.pairs:
-            restored = images.to_tensor(restorer.pixels(images.read_rgb8(degraded)))
+            restored = images.to_tensor(restorer.pixels(images.read(degraded).pixels))
             scores = judge.score(restored, images.to_tensor(images.read_rgb8(clean)))
             for name, value in scores.items():
                 sums[name] = sums.get(name, 0.0) + float(value[0])
@@ -167,6 +171,9 @@ class StopOnRequest(Callback):
             self.requested = True
             trainer.save_checkpoint(checkpoint_path(self.folder, trainer.global_step))
             trainer.should_stop = True
+
+    def on_exception(self, trainer: lightning.Trainer, pl_module: Any, exception: Any) -> None:
+        self.teardown(trainer, pl_module, "fit")
 
     def teardown(self, trainer: lightning.Trainer, pl_module: Any, stage: str) -> None:
         for number, handler in self._previous.items():

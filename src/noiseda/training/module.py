@@ -30,7 +30,7 @@ def ema_update(halflife: float, batch: int) -> Any:
     def update(averages: Sequence[Tensor], weights: Sequence[Tensor], updates: Tensor) -> None:
         n = float(updates)
         decay = min(most, (1 + n) / (10 + n))
-        torch._foreach_lerp_(averages, weights, 1 - decay)
+        torch._foreach_lerp_(list(averages), list(weights), 1 - decay)
 
     return update
 

@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, Field
 
 from noiseda import adaptation, degradations, networks
 from noiseda.checkpoint import TASKS
-from noiseda.data import Selection
+from noiseda.data import AbsolutePath, Selection
 from noiseda.errors import OptionError, did_you_mean
 from noiseda.registry import explain
 
@@ -56,7 +56,7 @@ class Validation(_Strict):
     """Images with ground truth, for scoring only; pairs by relative path."""
 
     degraded: One
-    clean: Path
+    clean: AbsolutePath
 
 
 class Data(_Strict):
@@ -80,7 +80,7 @@ class Data(_Strict):
     patch: Annotated[int, Field(ge=8, le=4096)] = 64
     batch: Annotated[int, Field(ge=1, le=65536)] = 8
     workers: Annotated[int, Field(ge=0, le=256)] | None = None
-    cache: Path | None = None
+    cache: AbsolutePath | None = None
 
 
 class Training(_Strict):
@@ -105,7 +105,7 @@ class Training(_Strict):
     checkpoint_every: Annotated[int, Field(ge=1)] = 4000
     validate_every: Annotated[int, Field(ge=1)] = 8000
     log_every: Annotated[int, Field(ge=1)] = 400
-    start: Path | None = None
+    start: AbsolutePath | None = None
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
     devices: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
     nodes: Annotated[int, Field(ge=1)] = 1
@@ -141,8 +141,8 @@ class Recipe(_Strict):
         if not isinstance(given, dict):
             return given
         network, objective = given.get("network"), given.get("objective")
-        if isinstance(network, dict) and "value_range" in network and objective is not None:
-            objective = {"name": objective} if isinstance(objective, str) else objective
+        objective = {"name": objective} if isinstance(objective, str) else objective
+        if isinstance(network, dict) and "value_range" in network and isinstance(objective, dict):
             objective = {"value_range": network["value_range"], **objective}
             return {**given, "objective": objective}
         return given
@@ -189,27 +189,42 @@ def read_recipe(source: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     Raises:
         OptionError: no such recipe, broken YAML, an unknown key, a wrong type or value.
     """
-    from omegaconf import OmegaConf
+    from omegaconf import DictConfig, OmegaConf
     from omegaconf.errors import OmegaConfBaseException
     from yaml import YAMLError
+
+    # OmegaConf reports a file of another type by OSError, incompatible merges by TypeError
+    broken = (OmegaConfBaseException, YAMLError, ValueError, TypeError, OSError)
 
     known = shipped()
     path = known.get(str(source), Path(source))
     if not path.is_file():
         hint = did_you_mean(str(source), known)
         raise OptionError(f"{source}: no such recipe file, and no shipped recipe{hint}")
+    try:
+        merged = OmegaConf.load(path)
+    except broken as error:
+        raise OptionError(f"{path}: not valid YAML: {_one_line(error)}") from None
+    if not isinstance(merged, DictConfig):
+        raise OptionError(f"{path}: not a recipe: it holds a list, not keys with values")
     for override in overrides:
         if "=" not in override:
             raise OptionError(f"--set {override}: expected key=value, for example data.batch=16")
+        try:
+            merged = OmegaConf.merge(merged, OmegaConf.from_dotlist([override]))
+        except broken as error:
+            raise OptionError(f"--set {override}: {_one_line(error)}") from None
     try:
-        loaded = OmegaConf.load(path)
-        merged = OmegaConf.merge(loaded, OmegaConf.from_dotlist(list(overrides)))
         content = OmegaConf.to_container(merged, resolve=True)
-    except (OmegaConfBaseException, YAMLError, UnicodeDecodeError, ValueError) as error:
-        raise OptionError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    except broken as error:
+        raise OptionError(f"{path}: {_one_line(error)}") from None
     try:
         return Recipe.model_validate(content)
     except pydantic.ValidationError as error:
         raise OptionError(f"{source}: {explain(error, Recipe)}") from None
     except OptionError as error:
         raise OptionError(f"{source}: {error}") from None
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())

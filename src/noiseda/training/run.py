@@ -14,7 +14,7 @@ import lightning
 import torch
 from lightning.pytorch.loggers import TensorBoardLogger
 
-from noiseda import adaptation, degradations, networks, runtime
+from noiseda import adaptation, degradations, images, networks, runtime
 from noiseda.checkpoint import open_model, save
 from noiseda.console import progress_bar
 from noiseda.data import BatchNumbers, Store, TrainingSamples, loader, open_store, select
@@ -130,6 +130,11 @@ def prepare(recipe: Recipe) -> Prepared:
                 f"objective {recipe.objective['name']!r} needs data.{role}; "
                 f"give a folder of images with --set data.{role}=FOLDER"
             )
+    if recipe.data.patch % objective.patch_multiple:
+        raise OptionError(
+            f"data.patch {recipe.data.patch} must be a multiple of {objective.patch_multiple}, "
+            "because the noise predictor halves it at each of its levels"
+        )
     stores = {
         role: _store(recipe, role)
         for role in ("clean", "real", "unpaired")
@@ -178,10 +183,13 @@ def _validation(recipe: Recipe) -> list[tuple[str, Path, Path]]:
     wanted = recipe.data.validation
     if wanted is None:
         return []
-    if not wanted.degraded.include and not wanted.degraded.exclude:
-        return pair(wanted.degraded.folder, wanted.clean)
     chosen = {path for _, path in select([wanted.degraded])}
-    return [item for item in pair(wanted.degraded.folder, wanted.clean) if item[1] in chosen]
+    pairs = [item for item in pair(wanted.degraded.folder, wanted.clean) if item[1] in chosen]
+    for _, degraded, clean in pairs:
+        # now and not at the first validation, hours later
+        if images.size(degraded) != images.size(clean):
+            raise DataError(f"{degraded}: not of the size of {clean}; validation needs equal sizes")
+    return pairs
 
 
 def workers(recipe: Recipe) -> int:

@@ -1,0 +1,187 @@
+"""The main job on photos that ship inside scikit-image and scikit-learn, in a few minutes.
+
+Source: clean photos. Target: other photos, degraded by the camera model; training sees them only
+degraded. Held out: yet other photos with the same degradation, for scoring. What is printed is
+what was measured, whichever method wins.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from noiseda import degradations, images
+from noiseda.console import progress_bar
+from noiseda.errors import NoiseDAError, RunError
+from noiseda.evaluation import Scores, evaluate_folders, to_json
+from noiseda.evaluation.picture import side_by_side
+from noiseda.files import write_whole
+from noiseda.random import generator
+from noiseda.restoration import load, plan_jobs, restore_files
+from noiseda.training import read_recipe, train
+from noiseda.training.recipe import Recipe
+
+SOURCE = ("astronaut.png", "rocket.jpg", "hubble_deep_field.jpg", "ihc.png", "brick.png",
+          "grass.png", "gravel.png", "camera.png", "coins.png")  # fmt: skip
+TARGET = ("china.jpg", "motorcycle_left.png")
+HELD_OUT = ("chelsea.png", "coffee.png", "flower.jpg")
+# a camera at high sensitivity: noise levels drawn from a narrow range, different for each photo
+CAMERA = {"name": "camera", "shot": (0.006, 0.012), "read": (0.01, 0.02)}
+VANILLA_IMAGES, CONTINUED_IMAGES = 9600, 2000
+METHODS = {
+    "input": "input",
+    "vanilla": "vanilla",
+    "vanilla-continued": "vanilla, continued",
+    "noise-space": "noise-space adapted",
+}
+_CROP = 220
+
+
+@dataclass(frozen=True)
+class DemoResult:
+    """What the demo measured.
+
+    Attributes:
+        folder: with `model.safetensors` (the adapted network), `restored/`, `comparison.png`,
+            `scores.json`, `data/` and the run folders in `runs/`.
+        scores: by method, see `METHODS`.
+    """
+
+    folder: Path
+    scores: dict[str, Scores]
+
+
+def demo(folder: Path, overwrite: bool = False, scale: float = 1.0) -> DemoResult:
+    """Train, continue, adapt, restore and score.
+
+    Args:
+        folder: for everything that is made; absent or empty.
+        overwrite: replace an earlier demo in `folder`.
+        scale: of the training lengths; 1 takes about four minutes on two CPU cores.
+
+    Raises:
+        NoiseDAError: the folder is in use, or the sample photos are not installed.
+    """
+    photos = _sample_photos()
+    _make_room(folder, overwrite)
+    data = folder / "data"
+    _write_data(photos, data)
+    runs = folder / "runs"
+    vanilla = _recipe(data, 0, VANILLA_IMAGES * scale, objective="vanilla")
+    train(vanilla, runs / "vanilla", "1/3 vanilla training")
+    after = {"training.start": runs / "vanilla"}
+    again = _recipe(data, 1, CONTINUED_IMAGES * scale, objective="vanilla", **after)
+    train(again, runs / "vanilla-continued", "2/3 vanilla, continued")
+    adapted = _recipe(data, 1, CONTINUED_IMAGES * scale, **after)
+    train(adapted, runs / "noise-space", "3/3 noise-space adaptation")
+    shutil.copyfile(runs / "noise-space" / "model.safetensors", folder / "model.safetensors")
+    scores = {
+        method: _score(method, data / "held-out", runs / method, folder / "restored" / method)
+        for method in METHODS
+    }
+    _write_results(folder, scores)
+    return DemoResult(folder, scores)
+
+
+def _sample_photos() -> dict[str, Path]:
+    try:
+        import skimage
+        import sklearn
+    except ImportError as error:
+        raise NoiseDAError(
+            f"the demo's photos ship inside scikit-image and scikit-learn ({error.name} is "
+            "missing); install them with: pip install 'noiseda[demo]'"
+        ) from None
+    folders = [
+        Path(str(skimage.__file__)).parent / "data",
+        Path(str(sklearn.__file__)).parent / "datasets" / "images",
+    ]
+    found = {path.name: path for folder in folders for path in folder.iterdir()}
+    missing = [name for name in SOURCE + TARGET + HELD_OUT if name not in found]
+    if missing:
+        raise NoiseDAError(f"the installed scikit-image lacks the photos {', '.join(missing)}")
+    return found
+
+
+def _make_room(folder: Path, overwrite: bool) -> None:
+    ours = ("data", "runs", "restored", "model.safetensors", "comparison.png", "scores.json")
+    present = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    if present and not (overwrite and present <= set(ours)):
+        remedy = "it holds other files too" if overwrite else "replace it with --overwrite"
+        raise RunError(f"{folder} is in use; choose another folder with -o ({remedy})")
+    for name in present:
+        path = folder / name
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"{folder}: cannot make this folder: {error.strerror}") from None
+
+
+def _write_data(photos: dict[str, Path], data: Path) -> None:
+    camera = degradations.build(**CAMERA)
+    kinds = [("clean", SOURCE, False), ("photos", TARGET, True)]
+    kinds += [("held-out/clean", HELD_OUT, False), ("held-out/noisy", HELD_OUT, True)]
+    total = sum(len(names) for _, names, _ in kinds)
+    with progress_bar("photos") as bar:
+        task = bar.add_task("making the data", total=total, note="")
+        for part, names, degraded in kinds:
+            (data / part).mkdir(parents=True)
+            for number, name in enumerate(names):
+                pixels = images.read_rgb8(photos[name])
+                if degraded:
+                    noisy = camera(images.to_tensor(pixels), generator(0, number, part))
+                    pixels = images.to_pixels(noisy, np.uint8)
+                images.write((data / part / name).with_suffix(".png"), pixels)
+                bar.advance(task)
+
+
+def _recipe(data: Path, seed: int, count: float, **keys: Any) -> Recipe:
+    settings = {
+        "name": "demo",
+        "seed": seed,
+        "data.clean": data / "clean",
+        "data.real": data / "photos",
+        "data.cache": data / "cache",
+        "training.images": round(count),
+        "training.checkpoint_every": 10**6,
+        **keys,
+    }
+    return read_recipe("denoise-small", [f"{key}={value}" for key, value in settings.items()])
+
+
+def _score(method: str, held_out: Path, run: Path, restored: Path) -> Scores:
+    """Restore the held-out photos (unless the method is the input itself) and score them."""
+    if method == "input":
+        return evaluate_folders(held_out / "noisy", held_out / "clean")
+    outcome = restore_files(load(run), plan_jobs([held_out / "noisy"], restored))
+    if outcome.failed:
+        raise RunError(outcome.failed[0][1])
+    return evaluate_folders(restored, held_out / "clean")
+
+
+def _write_results(folder: Path, scores: dict[str, Scores]) -> None:
+    content = {method: to_json(found) for method, found in scores.items()}
+    write_whole(folder / "scores.json", (json.dumps(content, indent=1) + "\n").encode())
+    held_out = folder / "data" / "held-out"
+    columns = {
+        "input": held_out / "noisy",
+        "vanilla, continued": folder / "restored" / "vanilla-continued",
+        "noise-space adapted": folder / "restored" / "noise-space",
+        "clean": held_out / "clean",
+    }
+    rows = [
+        [_centre(images.read_rgb8((part / name).with_suffix(".png"))) for part in columns.values()]
+        for name in HELD_OUT
+    ]
+    images.write(folder / "comparison.png", side_by_side(rows, list(columns)))
+
+
+def _centre(image: np.ndarray) -> np.ndarray:
+    top, left = ((size - _CROP) // 2 for size in image.shape[:2])
+    return image[top : top + _CROP, left : left + _CROP]

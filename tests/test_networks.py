@@ -1,0 +1,240 @@
+"""Every registered restoration network: sizes, gradients, receptive radius, bands, options."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from noiseda import networks, runtime
+from noiseda.errors import OptionError
+from noiseda.networks import BODIES, Place, RestorationNetwork
+from noiseda.networks import unet as unet_module
+from noiseda.networks.resampling import pad_to_multiple, upsample
+
+# for each registered network small versions of it, of all its kinds
+SMALL: dict[str, list[dict[str, Any]]] = {
+    "unet": [
+        {"width": 4, "depth": 4, "upsampling": "aligned"},
+        {"width": 2, "depth": 3, "upsampling": "half-pixel"},
+        {"width": 3, "depth": 2, "upsampling": "aligned", "value_range": "signed"},
+        {"width": 3, "depth": 1},
+    ]
+}
+VERSIONS = [
+    pytest.param(name, options, id="-".join(map(str, (name, *options.values()))))
+    for name, kinds in SMALL.items()
+    for options in kinds
+]
+every_network = pytest.mark.parametrize(("name", "options"), VERSIONS)
+SIZES = [(1, 1), (1, 37), (37, 1), (7, 5), (13, 22), (24, 16)]
+
+
+def build(name: str, options: dict[str, Any], seed: int = 0) -> RestorationNetwork:
+    """With weights large enough that a residual is far above rounding."""
+    torch.manual_seed(seed)
+    network = networks.build(name, **options)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.mul_(1.5)
+    return network
+
+
+def image(*shape: int, seed: int = 1) -> Tensor:
+    return torch.rand(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def largest_difference(a: Tensor, b: Tensor) -> float:
+    return float((a - b).detach().abs().max())
+
+
+def test_no_network_is_left_out() -> None:
+    assert SMALL.keys() == set(BODIES.names)
+
+
+@every_network
+def test_any_size(name: str, options: dict[str, Any]) -> None:
+    network = build(name, options)
+    for height, width in SIZES:
+        degraded = image(2, 3, height, width)
+        restored = network(degraded)
+        assert restored.shape == degraded.shape
+        assert torch.isfinite(restored).all()
+        assert largest_difference(restored, degraded) > 1e-4, "it must do something"
+        # one image of a batch does not depend on the others
+        assert largest_difference(restored[:1], network(degraded[:1])) < 1e-5
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_padding_is_reflection_at_bottom_and_right(size: tuple[int, int]) -> None:
+    small = image(2, 3, *size)
+    below, right = (-size[0] % 8, -size[1] % 8)
+    expected = np.pad(small.numpy(), ((0, 0), (0, 0), (0, below), (0, right)), mode="reflect")
+    assert np.array_equal(pad_to_multiple(small, 8).numpy(), expected)
+
+
+@every_network
+@pytest.mark.parametrize("size", [(1, 1), (11, 19)])
+def test_gradients_reach_everything(
+    name: str, options: dict[str, Any], size: tuple[int, int]
+) -> None:
+    network = build(name, options).train()
+    degraded = image(2, 3, *size).requires_grad_()
+    network(degraded).square().mean().backward()
+    assert degraded.grad is not None
+    assert degraded.grad.abs().min() > 0
+    for key, parameter in network.named_parameters():
+        assert parameter.grad is not None, key
+        assert torch.isfinite(parameter.grad).all(), key
+        assert parameter.grad.abs().max() > 0, key
+
+
+@every_network
+def test_rebuilt_from_options_and_state(name: str, options: dict[str, Any]) -> None:
+    network = build(name, options)
+    other = networks.build(network.name, **network.options)
+    degraded = image(1, 3, 21, 14)
+    assert largest_difference(network(degraded), other(degraded)) > 1e-4
+    other.load_state_dict(network.state_dict(), strict=True)
+    assert torch.equal(network(degraded), other(degraded))
+    assert other.spec == network.spec
+    assert network.spec.parameters == sum(p.numel() for p in network.parameters())
+
+
+@every_network
+def test_input_is_added_once(name: str, options: dict[str, Any]) -> None:
+    network = build(name, options)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.zero_()
+    for size in SIZES:
+        degraded = image(1, 3, *size)
+        assert torch.equal(network(degraded), degraded)
+        with torch.inference_mode():
+            assert torch.equal(network(degraded), degraded)
+
+
+@pytest.mark.parametrize("upsampling", ["aligned", "half-pixel"])
+def test_signed_works_on_twice_x_minus_one(upsampling: str) -> None:
+    options = {"width": 3, "depth": 3, "upsampling": upsampling}
+    signed = build("unet", {**options, "value_range": "signed"})
+    unit = build("unet", options)
+    unit.load_state_dict(signed.state_dict())
+    # the published derain and deblur models: images in [−1, 1], input plus residual
+    degraded = image(1, 3, 16, 24)
+    inside = 2 * degraded - 1
+    expected = (inside + signed.body(inside) + 1) / 2
+    assert largest_difference(signed(degraded), expected) < 1e-6
+    assert largest_difference(unit(degraded), degraded + unit.body(degraded)) < 1e-6
+    assert largest_difference(unit(degraded), expected) > 1e-3
+    assert signed.spec.value_range == "signed"
+    assert unit.spec.value_range == "unit"
+
+
+@every_network
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_bands_change_nothing(
+    name: str, options: dict[str, Any], layout: torch.memory_format, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unet_module, "_BAND", 1)  # so 16 rows, the least
+    network = runtime.fast_layout(build(name, options))
+    for size in [(150, 20), (67, 9), (16, 40), (17, 1)]:
+        degraded = image(2, 3, *size).contiguous(memory_format=layout)
+        whole = network(degraded)
+        with torch.no_grad():
+            banded = network(degraded)
+        assert whole.requires_grad
+        assert not banded.requires_grad
+        assert largest_difference(whole, banded) < 1e-5
+
+
+def reach(network: RestorationNetwork, length: int, axis: int) -> int:
+    """Farthest input pixel along `axis` that changes an output pixel, over many output pixels.
+
+    All weights are positive and constant, so that no influence cancels.
+    """
+    network = network.double()
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.constant_(module.weight, 1 / module.weight[0].numel())
+            nn.init.zeros_(module.bias)  # pyright: ignore[reportArgumentType]
+    shape = [1, 3, 1, 1]
+    shape[axis] = length
+    degraded = torch.ones(shape, dtype=torch.float64, requires_grad=True)
+    residual = (network(degraded) - degraded).sum(dim=1).flatten()
+    step = network.spec.size_multiple
+    farthest = 0
+    # all places on the coarsest grid, at the ends (where aligned corners shift most) and between
+    starts = [quarter * (length - step) // 4 // step * step for quarter in range(5)]
+    for position in (start + offset for start in starts for offset in range(step)):
+        (gradient,) = torch.autograd.grad(residual[position], degraded, retain_graph=True)
+        touched = gradient.sum(dim=1).flatten().nonzero().flatten()
+        farthest = max(farthest, position - int(touched[0]), int(touched[-1]) - position)
+    return farthest
+
+
+@pytest.mark.parametrize("upsampling", ["aligned", "half-pixel"])
+@pytest.mark.parametrize(("depth", "length"), [(1, 64), (2, 128), (3, 256), (4, 512), (5, 768)])
+def test_receptive_radius_is_a_tight_bound(upsampling: str, depth: int, length: int) -> None:
+    network = networks.build("unet", width=1, depth=depth, upsampling=upsampling)
+    radius = network.spec.receptive_radius
+    assert radius is not None
+    assert radius < length // 4, "the image must be longer than what is measured"
+    for axis in (2, 3):
+        assert radius - 16 <= reach(network, length, axis) <= radius
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 6), (5, 4), (12, 9)])
+def test_doubling_at_a_place_is_torch_doubling(size: tuple[int, int]) -> None:
+    small = image(2, 3, *size)
+    whole = Place(0, 0, *size)
+    for mode in ("aligned", "half-pixel"):
+        assert largest_difference(upsample(small, mode, whole), upsample(small, mode, None)) < 1e-6
+    if min(size) > 3:
+        part = upsample(small[:, :, 1:-1, 1:], "aligned", Place(1, 1, *size))
+        expected = upsample(small, "aligned", None)[:, :, 2:-2, 2:]
+        # all but one pixel at the inner borders
+        assert largest_difference(part[:, :, 1:-1, 1:], expected[:, :, 1:-1, 1:]) < 1e-6
+
+
+def test_the_papers_size() -> None:
+    network = networks.build("unet")
+    assert round(network.spec.parameters / 1e6, 3) == 8.559
+    assert network.options == {
+        "width": 64,
+        "depth": 4,
+        "upsampling": "aligned",
+        "value_range": "unit",
+    }
+    assert network.spec.size_multiple == 8
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("unett", {}, "did you mean 'unet'"),
+        ("gan", {}, "known: unet"),
+        ("unet", {"widht": 4}, "did you mean 'width'"),
+        ("unet", {"width": 4, "upsample": "aligned"}, "did you mean 'upsampling'"),
+        ("unet", {"value_range": "sgined"}, "did you mean 'signed'"),
+        ("unet", {"upsampling": "nearest"}, "'half-pixel'"),
+        ("unet", {"width": 0}, "width"),
+        ("unet", {"width": "many"}, "width"),
+        ("unet", {"depth": 9}, "depth"),
+    ],
+)
+def test_wrong_options(name: str, options: dict[str, Any], message: str) -> None:
+    for function in (networks.build, networks.check):
+        with pytest.raises(OptionError) as caught:
+            function(name, **options)
+        assert message in str(caught.value)
+        assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("shape", [(3, 8, 8), (1, 1, 8, 8), (1, 4, 8, 8)])
+def test_wrong_shape(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="B×3×H×W"):
+        networks.build("unet", width=1, depth=1)(torch.zeros(shape))
