@@ -185,7 +185,9 @@ def side_by_side(what: str, rounds: int) -> dict:
         }
         if "losses" in found[0]:
             summary[name]["losses"] = found[0]["losses"]
-    summary["time_ratio"] = summary["noiseda"]["median_seconds"] / summary["naive"]["median_seconds"]
+    summary["time_ratio"] = (
+        summary["noiseda"]["median_seconds"] / summary["naive"]["median_seconds"]
+    )
     return summary
 
 

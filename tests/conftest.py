@@ -23,7 +23,8 @@ def photo(height: int, width: int, seed: int = 0) -> np.ndarray:
     random = np.random.default_rng(seed)
     y, x = np.mgrid[0:height, 0:width] / max(height, width)
     waves = [
-        128 + 90 * np.sin(random.uniform(2, 9) * x + random.uniform(2, 9) * y + random.uniform(0, 6))
+        128
+        + 90 * np.sin(random.uniform(2, 9) * x + random.uniform(2, 9) * y + random.uniform(0, 6))
         for _ in range(3)
     ]
     picture = np.stack(waves, axis=-1)
@@ -79,7 +80,7 @@ def recipe_file(tmp_path: Path) -> Path:
 def noiseda() -> Callable[..., subprocess.CompletedProcess[str]]:
     """The command line in a process of its own: `noiseda("restore", …)`."""
 
-    def run(*arguments: str | Path, **options) -> subprocess.CompletedProcess[str]:  # noqa: ANN003
+    def run(*arguments: str | Path, **options) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "noiseda", *map(str, arguments)],
             capture_output=True,

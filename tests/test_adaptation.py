@@ -76,7 +76,7 @@ def test_vanilla_by_hand(value_range: str, scale: int) -> None:
     # restored 0.4 everywhere: no error in the first image, 0.1 in the second
     expected = (0.001 + math.sqrt((0.1 * scale) ** 2 + 1e-6)) / 2
     assert terms.keys() == {"loss", "restoration"}
-    assert float(terms["loss"]) == pytest.approx(expected, rel=1e-5)
+    assert terms["loss"].item() == pytest.approx(expected, rel=1e-5)
 
 
 # --- noise-space ------------------------------------------------------------------------------
@@ -124,13 +124,14 @@ def test_all_terms_by_hand() -> None:
 @pytest.mark.parametrize("condition", ["both", "synthetic", "real"])
 def test_gradient_reaches_the_restorer_through_the_conditions(condition: str) -> None:
     objective = build(conditions=condition, residual_swapping=False)
-    assert objective.predictor.in_channels == (9 if condition == "both" else 6)
+    first = objective.predictor.input_blocks[0][0]
+    assert first.in_channels == (9 if condition == "both" else 6)
     restorer = Restored()
     objective(restorer, batch(), random=draws())["diffusion"].backward()
     synthetic, real = restorer.gradients()
     assert (synthetic > 0) == (condition != "real")
     assert (real > 0) == (condition != "synthetic")
-    assert objective.predictor.input_blocks[0][0].weight.grad.abs().max() > 0
+    assert first.weight.grad.abs().max() > 0
 
 
 @pytest.mark.parametrize("slot", [0, 1])
@@ -182,7 +183,7 @@ def test_residual_swapping_off() -> None:
 
 def test_margin() -> None:
     near, far = (build(margin=m)(Restored(), batch(), random=draws()) for m in (0.5, 0.75))
-    assert float(far["triplet"] - near["triplet"]) == pytest.approx(0.25, abs=1e-6)
+    assert (far["triplet"] - near["triplet"]).item() == pytest.approx(0.25, abs=1e-6)
 
 
 def test_unpaired_mode_uses_the_unpaired_image() -> None:

@@ -79,7 +79,11 @@ def stages(seed: int) -> list[tuple[str, Recipe, list[str]]]:
         ("vanilla", recipe(seed), list(splits())),
         ("vanilla continued", recipe(after, *start), list(splits())),
         *(
-            (f"noise-space {target}", recipe(after, *start, *NOISE_SPACE, *target_data(target)), [target])
+            (
+                f"noise-space {target}",
+                recipe(after, *start, *NOISE_SPACE, *target_data(target)),
+                [target],
+            )
             for target in splits()
         ),
     ]
@@ -123,7 +127,11 @@ def score(target: str, held_out: list[str], model: Path | None) -> dict:
     ]
     restorer = load(model) if model else None
     images = (
-        (name, restorer.pixels(read_rgb8(noisy)) if restorer else read_rgb8(noisy), read_rgb8(clean))
+        (
+            name,
+            restorer.pixels(read_rgb8(noisy)) if restorer else read_rgb8(noisy),
+            read_rgb8(clean),
+        )
         for name, noisy, clean in pairs
     )
     return to_json(evaluate(images, "rgb"))

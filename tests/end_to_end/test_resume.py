@@ -68,13 +68,19 @@ def test_killed_at_several_points_and_resumed(long_recipe: Path, tmp_path: Path)
         process = start("--resume", broken)
     finish(process)
 
-    expected, resumed = load_file(whole / "model.safetensors"), load_file(broken / "model.safetensors")
+    expected, resumed = (
+        load_file(whole / "model.safetensors"),
+        load_file(broken / "model.safetensors"),
+    )
     assert expected.keys() == resumed.keys()
     for name, value in expected.items():
         assert torch.equal(value, resumed[name]), name
     # every logged loss too, each step once
     assert lines(whole) == lines(broken)
-    states = [torch.load(max((r / "checkpoints").glob("*.ckpt")), weights_only=True) for r in (whole, broken)]
+    states = [
+        torch.load(max((r / "checkpoints").glob("*.ckpt")), weights_only=True)
+        for r in (whole, broken)
+    ]
     assert_equal(states[0]["state_dict"], states[1]["state_dict"])
     assert_equal(states[0]["optimizer_states"], states[1]["optimizer_states"])
 

@@ -26,4 +26,4 @@ class Vanilla(Objective):
     ) -> dict[str, Tensor]:
         scale = 2.0 if self.value_range == "signed" else 1.0
         loss = charbonnier(scale * restorer(batch["synthetic"]), scale * batch["clean"])
-        return {"loss": loss, "restoration": loss}
+        return {"restoration": loss, "loss": loss}

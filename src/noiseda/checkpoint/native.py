@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from noiseda.checkpoint.info import FORMAT, ModelInfo
-from noiseda.errors import ModelFileError, NoiseDAError
+from noiseda.errors import ModelFileError, OptionError
 from noiseda.files import write_whole
 from noiseda.networks import RestorationNetwork, build
 
@@ -87,26 +87,39 @@ def read_native(path: Path) -> tuple[RestorationNetwork, ModelInfo]:
                 "update noiseda"
             )
         info = ModelInfo.model_validate(fields)
-        network = build(info.network, **info.options)
+        network = build_fitting(tensors, path, info.network, info.options)
     except (ValueError, pydantic.ValidationError) as error:
         reason = str(error).splitlines()[0]
         raise ModelFileError(f"{path}: the model's header is damaged: {reason}") from None
-    except NoiseDAError as error:
-        if isinstance(error, ModelFileError):
-            raise
-        raise ModelFileError(f"{path}: {error}") from None
-    load_strictly(network, tensors, path)
     return network.eval(), info
 
 
-def load_strictly(module: torch.nn.Module, tensors: dict[str, Tensor], path: Path) -> None:
-    """Load weights of which every name and shape must fit.
+def build_fitting(
+    tensors: dict[str, Tensor], path: Path, name: str, options: dict[str, Any]
+) -> RestorationNetwork:
+    """The network `name` with these weights, of which every name and shape must fit.
 
     Raises:
-        ModelFileError: missing, unexpected or misshapen weights, or weights that are not finite.
+        ModelFileError: unknown name or option; missing, unexpected or misshapen weights, or weights
+            that are not finite.
     """
     try:
-        module.load_state_dict(tensors, strict=True)
+        # first without memory: options of a few bytes can ask for more than there is
+        with torch.device("meta"):
+            shapes = build(name, **options)
+    except OptionError as error:
+        raise ModelFileError(f"{path}: {error}") from None
+    _load_strictly(shapes, tensors, path, assign=True)
+    network = build(name, **options)
+    _load_strictly(network, tensors, path)
+    return network
+
+
+def _load_strictly(
+    module: torch.nn.Module, tensors: dict[str, Tensor], path: Path, assign: bool = False
+) -> None:
+    try:
+        module.load_state_dict(tensors, strict=True, assign=assign)
     except RuntimeError as error:
         reason = " ".join(str(error).split())[:300]
         raise ModelFileError(f"{path}: the weights do not fit the network: {reason}") from None

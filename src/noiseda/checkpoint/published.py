@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from noiseda.checkpoint.info import TASKS, ModelInfo
-from noiseda.checkpoint.native import load_strictly
+from noiseda.checkpoint.native import build_fitting
 from noiseda.errors import ModelFileError, OptionError, did_you_mean
-from noiseda.networks import RestorationNetwork, build
+from noiseda.networks import RestorationNetwork
 
 RESTORATION = "RestorationNet."
 PREDICTOR = "denoise_fn."
@@ -74,15 +74,15 @@ class PublishedCheckpoint:
             raise ModelFileError(f"{self.path}: its restoration network is not the published U-Net")
         levels = {name.split(".")[1] for name in self.restoration if name.startswith("down_path.")}
         task = self.task(task)
-        network = build(
-            "unet",
-            width=first.shape[0],
-            depth=len(levels),
-            upsampling="aligned",
+        options = {
+            "width": first.shape[0],
+            "depth": len(levels),
+            "upsampling": "aligned",
             # the published derain and deblur models work on [-1, 1], the denoiser on [0, 1]
-            value_range="unit" if task == "denoise" else "signed",
-        )
-        load_strictly(network.body, self.restoration, self.path)
+            "value_range": "unit" if task == "denoise" else "signed",
+        }
+        weights = {f"body.{name}": value for name, value in self.restoration.items()}
+        network = build_fitting(weights, self.path, "unet", options)
         provenance = {"published": self.path.name, "predictor": self.predictor_kind}
         info = ModelInfo(
             network=network.name, options=network.options, task=task, provenance=provenance

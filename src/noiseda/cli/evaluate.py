@@ -48,8 +48,14 @@ def evaluate(
 
     if (restored is None) == (model is None) or (model is None) != (degraded is None):
         raise OptionError("give either --restored, or --model with --degraded")
+    if json is not None and json == csv:
+        raise OptionError(f"--json and --csv both name {json}; give each a file of its own")
     for path in (json, csv):
-        if path is not None and path.exists() and not overwrite:
+        if path is None:
+            continue
+        if path.is_dir() or not path.parent.is_dir():
+            raise OptionError(f"{path}: not a file in a folder that exists; choose another name")
+        if path.exists() and not overwrite:
             raise OptionError(f"{path} exists; choose another name or pass --overwrite")
     budget = parse_memory(memory)
     with shown_progress("images") as bar:

@@ -40,6 +40,8 @@ def train(
 
         noiseda train --resume my-run
     """
+    from lightning.pytorch.utilities.rank_zero import rank_zero_only
+
     from noiseda.console import stdout
     from noiseda.errors import OptionError
     from noiseda.training import read_recipe
@@ -60,6 +62,9 @@ def train(
             stdout.print(probe(resolved), highlight=False, markup=False)
             return
         result = train_run(resolved, output or Path("runs") / resolved.name)
+    if rank_zero_only.rank:
+        # on several devices the first process speaks for all
+        return
     if not result.finished:
         stdout.print(
             f"stopped after step {result.step}; continue with: noiseda train --resume "

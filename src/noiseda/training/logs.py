@@ -24,7 +24,7 @@ class JsonLines(Logger):
         super().__init__()
         self.path = path
         self.batch = batch
-        if resumed_at is not None and path.exists():
+        if resumed_at is not None and rank_zero_only.rank == 0 and path.exists():
             lines = [line for line in path.read_text().splitlines() if line.endswith("}")]
             kept = [line for line in lines if json.loads(line)["step"] <= resumed_at]
             path.write_text("".join(f"{line}\n" for line in kept))

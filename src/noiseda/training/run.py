@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import warnings
+import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import lightning
 import torch
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
 from noiseda import adaptation, degradations, images, networks, runtime
 from noiseda.checkpoint import open_model, save
@@ -63,12 +65,20 @@ def train(recipe: Recipe, folder: Path, description: str | None = None) -> RunRe
     Raises:
         NoiseDAError: data, start model or folder cannot be used, or the loss is not finite.
     """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    # the other processes of a run on several devices find the folder made by the first
+    leads = rank_zero_only.rank == 0
+    if leads and folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise RunError(
             f"{folder} exists already; continue it with --resume {folder}, or choose another "
             "folder with -o"
         )
     prepared = prepare(recipe)
+    if leads:
+        _make_folder(folder, recipe)
+    return _fit(prepared, folder, None, description or recipe.name)
+
+
+def _make_folder(folder: Path, recipe: Recipe) -> None:
     try:
         (folder / "checkpoints").mkdir(parents=True)
         (folder / "environment.json").write_text(json.dumps(runtime.environment(), indent=2))
@@ -76,14 +86,13 @@ def train(recipe: Recipe, folder: Path, description: str | None = None) -> RunRe
         (folder / "recipe.yaml").write_text(recipe.to_yaml())
     except OSError as error:
         raise RunError(f"{folder}: cannot write the run folder: {error.strerror}") from None
-    return _fit(prepared, folder, None, description or recipe.name)
 
 
 def resume(folder: Path, description: str | None = None) -> RunResult:
     """Continue a run from its folder alone; the result is that of a run never interrupted.
 
     Raises:
-        RunError: not a run folder, or the run is finished.
+        RunError: not a run folder, the run is finished, or its checkpoint is damaged.
     """
     if not (folder / "recipe.yaml").is_file():
         raise RunError(f"{folder}: not a run folder (it has no recipe.yaml)")
@@ -92,13 +101,17 @@ def resume(folder: Path, description: str | None = None) -> RunResult:
         _, info = open_model(folder / MODEL)
         if info.provenance.get("step") == recipe.steps:
             raise RunError(f"{folder}: this run is finished; its model is {folder / MODEL}")
-    prepared = prepare(recipe)
-    return _fit(prepared, folder, newest_checkpoint(folder), description or recipe.name)
+    checkpoint = newest_checkpoint(folder)
+    # a zip file's table of contents is at its end: it shows that nothing is cut off
+    if checkpoint is not None and not zipfile.is_zipfile(checkpoint):
+        raise RunError(f"{checkpoint}: damaged; remove it to continue from what was before it")
+    return _fit(prepare(recipe), folder, checkpoint, description or recipe.name)
 
 
 def newest_checkpoint(folder: Path) -> Path | None:
     """The newest checkpoint of a run folder; None if it has none yet."""
-    return max((folder / "checkpoints").glob("*.ckpt"), default=None)
+    found = (folder / "checkpoints").glob("*.ckpt")
+    return max((path for path in found if path.stem.isdigit()), default=None)
 
 
 @dataclass

@@ -1,0 +1,53 @@
+"""The demo, shortened, does the whole job."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from noiseda import images, load
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def test_demo(noiseda: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "demo"
+    done = noiseda("demo", "-o", folder, "--scale", "0.004")
+    assert done.returncode == 0, done.stderr
+    for word in ("input", "vanilla, continued", "noise-space adapted", "PSNR [rgb]", "SSIM [rgb]"):
+        assert word in done.stdout
+    scores = json.loads((folder / "scores.json").read_text())
+    assert all(len(found["images"]) == 3 for found in scores.values())
+    # the held-out photos were degraded, and none of the adapted network's training images is one
+    clean, noisy = (
+        images.list_images(folder / "data" / "held-out" / k) for k in ("clean", "noisy")
+    )
+    assert [path.name for path in clean] == [path.name for path in noisy]
+    assert 15 < scores["input"]["mean"]["psnr"] < 32
+    seen = {
+        path.stem
+        for part in ("clean", "photos")
+        for path in images.list_images(folder / "data" / part)
+    }
+    assert not seen & {path.stem for path in clean}
+    # what it leaves: the adapted network, what it restored, and a picture
+    restored = images.read_rgb8(folder / "restored" / "noise-space" / "chelsea.png")
+    again = load(folder / "model.safetensors")(
+        images.read_rgb8(folder / "data/held-out/noisy/chelsea.png")
+    )
+    assert np.array_equal(restored, again)
+    assert images.size(folder / "comparison.png")[1] > 800
+
+    # a second demo does not touch the first unasked
+    refused = noiseda("demo", "-o", folder, "--scale", "0.004")
+    assert refused.returncode == 2
+    assert "--overwrite" in refused.stderr
+    (folder / "mine.txt").write_text("not the demo's")
+    refused = noiseda("demo", "-o", folder, "--overwrite")
+    assert refused.returncode == 2
+    assert (folder / "mine.txt").exists()
+    assert (folder / "model.safetensors").exists()

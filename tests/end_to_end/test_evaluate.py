@@ -1,0 +1,216 @@
+"""`noiseda evaluate` as people run it: the scores are scikit-image's, mistakes are one line."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+
+from noiseda import checkpoint, images, load, networks
+from tests.conftest import photo, write_photos
+from tests.end_to_end.conftest import Command
+
+NAMES = ["a.png", "sub/a.png", "sub/b [red].png"]
+Process = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def reference(restored: np.ndarray, clean: np.ndarray) -> tuple[float, float]:
+    """PSNR and SSIM of 8-bit images by scikit-image."""
+    ssim = structural_similarity(
+        restored,
+        clean,
+        data_range=255,
+        channel_axis=2,
+        gaussian_weights=True,
+        sigma=1.5,
+        use_sample_covariance=False,
+    )
+    return float(peak_signal_noise_ratio(clean, restored, data_range=255)), float(ssim)  # pyright: ignore[reportArgumentType]
+
+
+def noisy(clean: np.ndarray, sigma: float, seed: int) -> np.ndarray:
+    noise = np.random.default_rng(seed).normal(0, sigma, clean.shape)
+    return (clean + noise).round().clip(0, 255).astype(np.uint8)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """`clean/` and `noisy/`, three images of different quality; `model.safetensors`."""
+    write_photos(tmp_path / "clean", NAMES, (40, 52))
+    for seed, name in enumerate(NAMES):
+        path = tmp_path / "noisy" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        images.write(path, noisy(photo(40, 52, seed), 5 + 10 * seed, seed))
+    torch.manual_seed(0)
+    network = networks.build("unet", width=4, depth=2)
+    checkpoint.save(tmp_path / "model.safetensors", network)
+    return tmp_path
+
+
+def check(
+    restored: dict[str, np.ndarray], clean: Path, out: str, json_file: Path, csv_file: Path
+) -> None:
+    """Table, JSON and CSV all say what scikit-image says."""
+    expected = {n: reference(restored[n], images.read_rgb8(clean / n)) for n in restored}
+    mean = tuple(float(np.mean([scores[i] for scores in expected.values()])) for i in (0, 1))
+
+    content = json.loads(json_file.read_text())
+    assert content.keys() == {"protocol", "images", "mean"}
+    assert content["protocol"] == "rgb"
+    assert [image["name"] for image in content["images"]] == sorted(expected)
+    for image in content["images"]:
+        assert image.keys() == {"name", "psnr", "ssim"}
+        assert (image["psnr"], image["ssim"]) == pytest.approx(expected[image["name"]], abs=1e-6)
+    assert (content["mean"]["psnr"], content["mean"]["ssim"]) == pytest.approx(mean, abs=1e-6)
+
+    written = list(csv.DictReader(csv_file.read_text().splitlines()))
+    assert [row["name"] for row in written] == [*sorted(expected), "mean"]
+    for row in written:
+        found = float(row["psnr"]), float(row["ssim"])
+        assert found == pytest.approx(expected.get(row["name"], mean), abs=1e-6)
+        assert row["protocol"] == "rgb"
+
+    rows = [[cell.strip() for cell in re.split("[│┃|]", line)] for line in out.splitlines()]
+    table = {row[1]: row[2:4] for row in rows if len(row) == 5}
+    assert table["image"] == ["PSNR [rgb] dB", "SSIM [rgb]"]
+    assert len(table) == len(expected) + 2
+    for name, scores in {**expected, f"mean of {len(expected)} images": mean}.items():
+        assert table[name] == [f"{scores[0]:.2f}", f"{scores[1]:.4f}"]
+
+
+def test_restored_folder(noiseda: Process, command: Command, folder: Path) -> None:
+    json_file, csv_file = folder / "scores.json", folder / "scores.csv"
+    arguments = ["evaluate", "--restored", folder / "noisy", "--clean", folder / "clean"]
+    files = ["--json", json_file, "--csv", csv_file]
+    result = noiseda(*arguments, *files)
+    assert (result.returncode, result.stderr) == (0, "")
+    restored = {name: images.read_rgb8(folder / "noisy" / name) for name in NAMES}
+    check(restored, folder / "clean", result.stdout, json_file, csv_file)
+
+    # neither file is replaced unasked, not even if only one of them is there
+    written = json_file.read_bytes(), csv_file.read_bytes()
+    images.write(folder / "noisy" / NAMES[0], photo(40, 52, 7))
+    for options in (files, files[:2], files[2:], ["--json", folder / "new", *files[2:]]):
+        code, out, err = command(*arguments, *options)
+        assert (code, out) == (2, "")
+        assert err.startswith("noiseda: ")
+        assert err.count("\n") == 1
+        assert "--overwrite" in err
+    assert (json_file.read_bytes(), csv_file.read_bytes()) == written
+    assert not (folder / "new").exists()
+    code, out, err = command(*arguments, *files, "--overwrite")
+    assert (code, err) == (0, "")
+    restored[NAMES[0]] = photo(40, 52, 7)
+    check(restored, folder / "clean", out, json_file, csv_file)
+
+
+def test_restores_with_a_model(noiseda: Process, command: Command, folder: Path) -> None:
+    model, json_file, csv_file = (folder / n for n in ("model.safetensors", "s.json", "s.csv"))
+    arguments = ["evaluate", "--model", model, "--degraded", folder / "noisy"]
+    arguments += ["--clean", folder / "clean", "--protocol", "rgb"]
+    result = noiseda(*arguments, "--json", json_file, "--csv", csv_file)
+    assert (result.returncode, result.stderr) == (0, "")
+    network = load(model)
+    restored = {name: network.pixels(images.read_rgb8(folder / "noisy" / name)) for name in NAMES}
+    assert any((restored[n] != images.read_rgb8(folder / "noisy" / n)).any() for n in NAMES)
+    check(restored, folder / "clean", result.stdout, json_file, csv_file)
+    # the same as restoring to files first
+    code, _, err = command("restore", folder / "noisy", "-o", folder / "out", "--model", model)
+    assert (code, err) == (0, "")
+    options = ["--clean", folder / "clean", "--json", folder / "t.json"]
+    assert command("evaluate", "--restored", folder / "out", *options)[0] == 0
+    assert (folder / "t.json").read_bytes() == json_file.read_bytes()
+
+
+def test_identical_and_tiny(command: Command, tmp_path: Path) -> None:
+    """JSON has no infinity and no NaN."""
+    for name in ("restored", "clean"):
+        write_photos(tmp_path / name, ["a.png"], (7, 9))
+    arguments = ["evaluate", "--restored", tmp_path / "restored", "--clean", tmp_path / "clean"]
+    code, out, err = command(*arguments, "--json", tmp_path / "s.json")
+    assert (code, err) == (0, "")
+    assert " inf " in out
+    assert " nan " in out
+    content = json.loads((tmp_path / "s.json").read_text(), parse_constant=lambda name: 1 / 0)
+    assert content["images"] == [{"name": "a.png", "psnr": None, "ssim": None}]
+
+
+def test_all_mismatches_at_once(command: Command, folder: Path) -> None:
+    write_photos(folder / "noisy", ["only-noisy.png"])
+    write_photos(folder / "clean", ["only-clean.png", "x/only-clean.png"])
+    ways = (["--restored"], ["--model", folder / "model.safetensors", "--degraded"])
+    for way in ways:
+        arguments = ["evaluate", *way, folder / "noisy", "--clean", folder / "clean"]
+        code, out, err = command(*arguments, "--json", folder / "s.json")
+        assert (code, out) == (2, "")
+        assert err.count("\n") == 1
+        for name in ("only-noisy.png", "only-clean.png", "x/only-clean.png"):
+            assert name in err
+    for name in ("noisy/only-noisy.png", "clean/only-clean.png", "clean/x/only-clean.png"):
+        (folder / name).unlink()
+    for name in NAMES[:2]:
+        images.write(folder / "noisy" / name, photo(20, 26))
+    for way in ways:
+        arguments = ["evaluate", *way, folder / "noisy", "--clean", folder / "clean"]
+        code, out, err = command(*arguments, "--json", folder / "s.json")
+        assert (code, out) == (2, "")
+        assert err.count("\n") == 1
+        assert all(f"{name} 26×20 but clean 52×40" in err for name in NAMES[:2])
+    assert not (folder / "s.json").exists()
+
+
+# what follows "evaluate --clean {}/clean", and what the line must say
+WRONG = {
+    "nothing to score": ("", ["--restored", "--model"]),
+    "both": ("--restored {}/noisy --model {}/model.safetensors", ["either"]),
+    "model alone": ("--model {}/model.safetensors", ["--degraded"]),
+    "degraded alone": ("--degraded {}/noisy", ["--model"]),
+    "degraded and restored": ("--restored {}/noisy --degraded {}/noisy", ["--model"]),
+    "missing folder": ("--restored {}/none", ["none", "no such folder"]),
+    "a file": ("--restored {}/model.safetensors", ["model.safetensors", "not a folder"]),
+    "protocol": ("--restored {}/noisy --protocol rbg", ["rbg", "did you mean 'rgb'"]),
+    "protocol, model": (
+        "--model {}/model.safetensors --degraded {}/noisy --protocol y",
+        ["'y'", "rgb"],
+    ),
+    "task": ("--model {}/model.safetensors --degraded {}/noisy --task deblur", ["deblur"]),
+    "memory": (
+        "--model {}/model.safetensors --degraded {}/noisy --memory 1KB",
+        ["allow --memory"],
+    ),
+    "no model": ("--model {}/noisy --degraded {}/noisy", ["no model.safetensors"]),
+    "no folder for scores": ("--restored {}/noisy --json {}/none/s.json", ["none/s.json"]),
+    "no folder for table": ("--restored {}/noisy --csv {}/none/s.csv", ["none/s.csv"]),
+    "a folder for scores": ("--restored {}/noisy --json {}/clean --overwrite", ["clean", "folder"]),
+    "one file for both": ("--restored {}/noisy --json {}/s --csv {}/s", ["--json", "--csv"]),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_one_line_says_what_is_wrong(case: str, command: Command, folder: Path) -> None:
+    words, expected = WRONG[case]
+    given = [word.replace("{}", str(folder)) for word in words.split()]
+    code, out, err = command("evaluate", "--clean", folder / "clean", *given)
+    assert (code, out) == (2, "")
+    assert err.startswith("noiseda: ")
+    assert err.count("\n") == 1
+    for word in expected:
+        assert word in err
+
+
+def test_broken_image(command: Command, folder: Path) -> None:
+    path = folder / "noisy" / NAMES[1]
+    path.write_bytes(path.read_bytes()[:200])
+    for way in (["--restored"], ["--model", folder / "model.safetensors", "--degraded"]):
+        code, out, err = command("evaluate", *way, folder / "noisy", "--clean", folder / "clean")
+        assert (code, out) == (2, "")
+        assert err.count("\n") == 1
+        assert str(path) in err

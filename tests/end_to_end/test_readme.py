@@ -1,0 +1,89 @@
+"""What the README shows works as it stands there."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+from noiseda import networks
+from noiseda.checkpoint import save
+from tests.conftest import ENVIRONMENT, write_photos
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+def run(command: list[str], folder: Path, **variables: str) -> str:
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env={**ENVIRONMENT, **variables},
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 0, f"{shlex.join(command)}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def prepare(folder: Path) -> None:
+    """The folders and the model that the README's commands name."""
+    write_photos(folder, ["photo.png"])
+    write_photos(folder / "photos", ["a.png", "b/c.png"])
+    write_photos(folder / "clean", ["d.png"])
+    write_photos(folder / "truth", ["photo.png", "a.png", "b/c.png"])
+    write_photos(folder / "noisy", ["photo.png", "a.png", "b/c.png"])
+    (folder / "demo").mkdir()
+    save(folder / "demo" / "model.safetensors", networks.build("unet", width=4, depth=2))
+
+
+def test_commands(tmp_path: Path) -> None:
+    prepare(tmp_path)
+    lines = [line.split("#")[0].strip() for block in blocks("sh") for line in block.splitlines()]
+    commands = [shlex.split(line) for line in lines if line]
+    assert len(commands) > 8
+    for program, *arguments in commands:
+        if program == "make":
+            run(["make", "--dry-run", *arguments], ROOT)
+            continue
+        assert program == "noiseda"
+        if "denoise-small" in arguments:
+            # the same command on a shorter run
+            arguments += ["--set", "training.images=16", "--set", "data.batch=2"]
+            arguments += ["--set", "training.checkpoint_every=8", "--set", "network.width=4"]
+        if "--resume" in arguments:
+            # as if the run had been stopped after its last checkpoint
+            (tmp_path / "my-run" / "model.safetensors").unlink()
+        run(
+            [sys.executable, "-m", "noiseda", *arguments],
+            tmp_path,
+            NOISEDA_CACHE=str(tmp_path / "cache"),
+        )
+    assert (tmp_path / "restored" / "b" / "c.png").exists()
+    assert (tmp_path / "my-run" / "model.safetensors").exists()
+    assert (tmp_path / "scores.json").exists()
+
+
+def test_python(tmp_path: Path) -> None:
+    prepare(tmp_path)
+    snippets = blocks("python")
+    assert len(snippets) == 2
+    printed = [run([sys.executable, "-c", snippet], tmp_path) for snippet in snippets]
+    assert "receptive_radius" in printed[0]
+
+
+def test_inline_commands_exist(tmp_path: Path) -> None:
+    for command in re.findall(r"`(noiseda recipes [^`]+)`", README):
+        assert run([sys.executable, "-m", *shlex.split(command)], tmp_path)
+    targets = set(re.findall(r"`make ([\w-]+)`", README))
+    assert {"demo", "test", "check", "benchmark"} <= targets
+    for target in targets:
+        run(["make", "--dry-run", target], ROOT)
