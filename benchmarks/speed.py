@@ -24,12 +24,12 @@ RESULTS = HERE / "results.json"
 BATCH, PATCH = 2, 128
 
 
-def plain(body):  # noqa: ANN001, ANN201
+def plain(body):
     """The U-Net's forward pass as the paper's figure reads, of the same weights."""
     import torch
     import torch.nn.functional as F
 
-    def forward(image, place=None):  # noqa: ANN001, ANN202, ARG001
+    def forward(image, place=None):
         skips = []
         for level, block in enumerate(body.down_path):
             image = block(F.avg_pool2d(image, 2) if level else image)
@@ -83,7 +83,7 @@ def step_naive() -> dict:
     optimizer = torch.optim.Adam([*network.parameters(), *objective.parameters()], 1e-4)
     predictor, schedule = objective.predictor, objective.schedule
 
-    def conditions(first, second, noisy):  # noqa: ANN001, ANN202
+    def conditions(first, second, noisy):
         coin = (random.rand() > 0.5).view(-1, 1, 1, 1)
         return torch.cat(
             [noisy, torch.where(coin, second, first), torch.where(coin, first, second)], 1
@@ -136,7 +136,7 @@ def step_noiseda() -> dict:
     return timed(step, 2)
 
 
-def _step():  # noqa: ANN202
+def _step():
     """The paper's networks without dropout, whose draws would differ, and the same draws."""
     import torch
 
@@ -146,11 +146,12 @@ def _step():  # noqa: ANN202
     torch.manual_seed(0)
     network = networks.build("unet")
     objective = adaptation.build("noise-space", ramp=0, predictor={"name": "guided", "dropout": 0})
+    assert isinstance(objective, adaptation.NoiseSpace)
     batch = {name: torch.rand(BATCH, 3, PATCH, PATCH) for name in ("clean", "synthetic", "real")}
     return network, objective, batch, BatchRandom.for_samples(0, range(BATCH), "benchmark")
 
 
-def timed(call, repeats: int) -> dict:  # noqa: ANN001
+def timed(call, repeats: int) -> dict:
     """Seconds of each call after a first one, whose result is kept, and peak memory."""
     from noiseda import runtime
 

@@ -17,6 +17,7 @@ import pydantic
 from noiseda.errors import OptionError, did_you_mean
 
 T = TypeVar("T")
+Part = TypeVar("Part", bound=Callable[..., Any])
 
 
 class Registry(Generic[T]):
@@ -31,10 +32,10 @@ class Registry(Generic[T]):
         self._parts: dict[str, Callable[..., T]] = {}
         self._schemas: dict[str, type[pydantic.BaseModel]] = {}
 
-    def register(self, name: str) -> Callable[[Callable[..., T]], Callable[..., T]]:
+    def register(self, name: str) -> Callable[[Part], Part]:
         """Class decorator: make the constructor known under `name`."""
 
-        def add(part: Callable[..., T]) -> Callable[..., T]:
+        def add(part: Part) -> Part:
             self._parts[name] = part
             return part
 

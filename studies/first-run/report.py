@@ -16,21 +16,23 @@ from noiseda.restoration import load
 METHODS = ("vanilla", "vanilla continued", "noise-space")
 EXAMPLES = {"polyu": ("Canon5D2_5_160_6400_bicycle_10.jpg",), "renoir": ("18.png", "22.png")}
 CROP = 256
+INTRODUCTION = """\
+A U-Net of width 16 (0.54 M parameters, half-pixel upsampling), 64×64 patches, batch 8; source
+BSDS500 (train and test) with Gaussian noise σ in [0, 75]. Vanilla: {vanilla} steps. From there
+{continued} steps more, with the same samples in the same order: vanilla continued, and noise-space
+adaptation as published (λ = 0.2, ramped) with a small guided predictor trained from scratch beside
+it. Scores on held-out scenes that no training saw, mean ± standard deviation over {seeds} seeds;
+EMA weights; protocol rgb (8 bits, PSNR and SSIM over RGB). Made by `make study-first-run`;
+per-image scores in `results.json`."""
 
 
 def report() -> None:
     results = json.loads(RESULTS.read_text())
+    vanilla = results["runs"]["vanilla/0"]["steps"]
     lines = [
         "# First run: BSDS500 to real photos",
         "",
-        "A U-Net of width 16 (0.54 M parameters, half-pixel upsampling), 64×64 patches, batch 8,",
-        "source BSDS500 (train and test) with Gaussian noise σ in [0, 75]. Vanilla: "
-        f"{results['runs']['vanilla/0']['steps']} steps. From there,",
-        f"{CONTINUED // 8} steps more, with the same samples in the same order: vanilla continued, and",
-        "noise-space adaptation as published (λ = 0.2, ramped) with a small guided predictor trained",
-        "from scratch beside it. Scores on held-out scenes that no training saw, mean ± standard",
-        f"deviation over {len(SEEDS)} seeds; EMA weights; protocol rgb (8-bit, PSNR and SSIM over RGB).",
-        "Made by `make study-first-run`; per-image scores in `results.json`.",
+        INTRODUCTION.format(vanilla=vanilla, continued=CONTINUED // 8, seeds=len(SEEDS)),
         "",
         "| target | held-out photos | method | PSNR [rgb] dB | SSIM [rgb] |",
         "|---|---:|---|---:|---:|",
@@ -81,8 +83,8 @@ def differences(results: dict) -> list[str]:
 
 def times(results: dict) -> list[str]:
     lines = [
-        "Wall time of each training, in minutes, by seed (other work shared the two cores, so compare",
-        "methods by the steps per second below, which were measured alone and in turn):",
+        "Wall time of each training, in minutes, by seed. Other work shared the two cores, so",
+        "compare methods by the steps per second below, which were measured alone and in turn.",
         "",
         "| training | steps | minutes |",
         "|---|---:|---|",

@@ -28,15 +28,15 @@ RUNS = HERE.parents[1] / "runs" / "first-run"
 RESULTS = HERE / "results.json"
 SEEDS = (0, 1, 2)
 CONTINUED = 4800
-NOISE_SPACE = """
-objective.name=noise-space
-objective.predictor.name=guided
-objective.predictor.base=16
-objective.predictor.multipliers=[1,2,4]
-objective.predictor.blocks=1
-objective.predictor.attention=[4]
-objective.predictor.head_channels=16
-""".split()
+NOISE_SPACE = [
+    "objective.name=noise-space",
+    "objective.predictor.name=guided",
+    "objective.predictor.base=16",
+    "objective.predictor.multipliers=[1,2,4]",
+    "objective.predictor.blocks=1",
+    "objective.predictor.attention=[4]",
+    "objective.predictor.head_channels=16",
+]
 
 
 def polyu_scene(name: str) -> str:

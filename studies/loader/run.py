@@ -52,7 +52,7 @@ def main() -> None:
             def __len__(self) -> int:
                 return len(paths)
 
-            def __getitem__(self, index: int):  # noqa: ANN204
+            def __getitem__(self, index: int):
                 return images.read_rgb8(paths[index])
 
         def decoded(number: int) -> torch.Tensor:

@@ -214,7 +214,7 @@ def test_not_finite(recipe_file: Path, tmp_path: Path) -> None:
 def test_two_devices_make_the_run_of_one(
     recipe_file: Path, noiseda: Callable[..., subprocess.CompletedProcess[str]], command: Command
 ) -> None:
-    keys = ["--set", "objective=vanilla", "--set", "training.images=16"]
+    keys = ["--set", "objective=vanilla", "--set", "training.images=4"]
     done = noiseda(
         *("train", recipe_file, *keys, "--set", "training.devices=2", "-o", "two"),
         cwd=recipe_file.parent,

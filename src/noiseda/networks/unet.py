@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 
 import torch
 import torch.nn.functional as F
@@ -69,7 +69,7 @@ class UNet(nn.Module):
     ) -> None:
         super().__init__()
         self.upsampling: Upsampling = upsampling
-        widths = [width * 2**level for level in range(depth)]
+        self.widths = widths = [width * 2**level for level in range(depth)]
         self.down_path = nn.ModuleList(
             _ConvBlock(before, after)
             for before, after in zip([3, *widths[:-1]], widths, strict=True)
@@ -93,14 +93,14 @@ class UNet(nn.Module):
             place = place or Place(0, 0, *image.shape[2:])
         skips: list[Tensor] = []
         features = image
-        for level, block in enumerate(self.down_path):
+        for level, block in enumerate(cast(list[_ConvBlock], self.down_path)):
             if level:
                 features = F.avg_pool2d(features, 2)
-            channels = block.block[0].out_channels
+            channels = self.widths[level]
             features = _in_bands(partial(_down, block, features), features, channels, 2, rows)
             skips.append(features)
         features = skips.pop()
-        for block in self.up_path:
+        for block in cast(list[_UpBlock], self.up_path):
             skip = skips.pop()
             at = place.at(2 ** (len(skips) + 1)) if place else None
             last = None if skips else self.last
@@ -111,13 +111,13 @@ class UNet(nn.Module):
         return features if self.up_path else self.last(features)
 
 
-def _down(block: nn.Module, features: Tensor, first: int, last: int) -> Tensor:
+def _down(block: _ConvBlock, features: Tensor, first: int, last: int) -> Tensor:
     """Rows `first` to `last` of one level on the way down."""
     return block(features[:, :, first:last])
 
 
 def _up(
-    block: nn.Module,
+    block: _UpBlock,
     final: nn.Module | None,
     upsampling: Upsampling,
     deep: Tensor,
