@@ -19,7 +19,7 @@ stderr = Console(stderr=True)
 
 def progress_bar(unit: str = "", counted: bool = True) -> Progress:
     """A progress display: description, bar, count, elapsed time and ETA, and a free text field
-    `note` that tasks may set.
+    `note` that tasks may set. Off a terminal nothing is shown: in a log, stderr is for errors.
 
     Args:
         unit: of what is counted.
@@ -35,4 +35,5 @@ def progress_bar(unit: str = "", counted: bool = True) -> Progress:
         TimeRemainingColumn(),
         TextColumn("{task.fields[note]}"),
         console=stderr,
+        disable=not stderr.is_terminal,
     )

@@ -15,6 +15,8 @@ from noiseda.errors import NoiseDAError
 
 __all__ = ["app", "main"]
 
+_OUT_OF_MEMORY = "out of memory; allow less with --memory, or set a smaller patch or batch"
+
 app = typer.Typer(
     name="noiseda",
     help="Restore real photos with networks that were adapted to such photos without clean "
@@ -65,7 +67,12 @@ def main() -> None:
         _complain("interrupted")
         code = 130
     except MemoryError:
-        code = _complain("out of memory; allow less with --memory, or a smaller patch or batch")
+        code = _complain(_OUT_OF_MEMORY)
+    except RuntimeError as error:
+        # torch's own words for a failed allocation; any other of these is a bug of ours
+        if "memory" not in str(error):
+            raise
+        code = _complain(_OUT_OF_MEMORY)
     except OSError as error:
         # what no module expected of the disk; a traceback would not tell the user more
         code = _complain(f"{error.filename or 'disk'}: {error.strerror or error}")

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from noiseda.cli.options import Device, Memory, TaskOption, parse_memory, shown_progress
+from noiseda.cli.options import Device, Memory, TaskOption, parse_memory
 
 
 def evaluate(
@@ -41,7 +41,7 @@ def evaluate(
         noiseda evaluate --model my-run --degraded noisy/ --clean truth/ --json scores.json
     """
     from noiseda import runtime
-    from noiseda.console import stdout
+    from noiseda.console import progress_bar, stdout
     from noiseda.errors import OptionError
     from noiseda.evaluation import evaluate as score
     from noiseda.evaluation import evaluate_folders, pair, table, write_csv, write_json
@@ -58,7 +58,7 @@ def evaluate(
         if path.exists() and not overwrite:
             raise OptionError(f"{path} exists; choose another name or pass --overwrite")
     budget = parse_memory(memory)
-    with shown_progress("images") as bar:
+    with progress_bar("images") as bar:
         task_id = bar.add_task("scoring", total=None, note="")
 
         def progress(done: int, total: int | None) -> None:

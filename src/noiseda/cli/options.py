@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-
-if TYPE_CHECKING:
-    from rich.progress import Progress
 
 
 class Task(StrEnum):
@@ -33,15 +30,6 @@ def parse_memory(text: str | None) -> int | None:
     if not found or float(found[1]) == 0:
         raise typer.BadParameter(f"{text!r} is not a memory size; write for example 512MB or 2GB")
     return int(float(found[1]) * _UNITS[found[2]])
-
-
-def shown_progress(unit: str = "", counted: bool = True) -> Progress:
-    """`console.progress_bar` for people who watch; in a log, stderr is for errors alone."""
-    from noiseda.console import progress_bar
-
-    bar = progress_bar(unit, counted)
-    bar.disable = not bar.console.is_terminal
-    return bar
 
 
 Memory = Annotated[

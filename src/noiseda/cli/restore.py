@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from noiseda.cli.options import Device, Memory, TaskOption, parse_memory, shown_progress
+from noiseda.cli.options import Device, Memory, TaskOption, parse_memory
 
 if TYPE_CHECKING:
     from noiseda.restoration import Job, Restorer
@@ -44,7 +44,7 @@ def restore(
     from rich.markup import escape
 
     from noiseda import runtime
-    from noiseda.console import stderr, stdout
+    from noiseda.console import progress_bar, stderr, stdout
     from noiseda.errors import NoiseDAError
     from noiseda.images import size
     from noiseda.restoration import load, plan_jobs, restore_files
@@ -55,7 +55,7 @@ def restore(
     restorer = load(model, task=task, device=device, memory=budget)
     pending = [job for job in jobs if overwrite or not job.target.exists()]
     total = _pixels(pending, size, restorer)
-    with shown_progress(counted=False) as bar:
+    with progress_bar(counted=False) as bar:
         task_id = bar.add_task("restoring", total=total, note="")
         number = 0
 
