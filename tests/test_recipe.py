@@ -267,3 +267,15 @@ def test_no_such_recipe(tmp_path: Path) -> None:
     assert refused("denoise-smal").endswith("did you mean 'denoise-small'?")
     assert "no such recipe file" in refused(tmp_path / "absent.yaml")
     assert "no such recipe file" in refused(tmp_path)
+
+
+def test_what_a_model_file_tells_of_its_recipe_names_no_place_on_the_disk(tmp_path: Path) -> None:
+    recipe = read_recipe(
+        "denoise-small",
+        [f"data.clean={tmp_path}/mine", f"data.real=[{{folder: {tmp_path}/theirs}}]"],
+    )
+    told = recipe.shareable()
+    assert told["data"]["clean"][0]["folder"] == "mine"
+    assert str(tmp_path) not in str(told)
+    # the run folder's own copy can be resumed from anywhere
+    assert str(tmp_path) in recipe.to_yaml()

@@ -106,7 +106,7 @@ class Training(_Strict):
     validate_every: Annotated[int, Field(ge=1)] = 8000
     log_every: Annotated[int, Field(ge=1)] = 400
     start: AbsolutePath | None = None
-    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    precision: Literal["32-true", "bf16-mixed"] = "32-true"
     devices: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
     nodes: Annotated[int, Field(ge=1)] = 1
 
@@ -167,10 +167,23 @@ class Recipe(_Strict):
         """As plain values, for YAML and JSON."""
         return self.model_dump(mode="json")
 
+    def shareable(self) -> dict[str, Any]:
+        """`dump`, with the names alone of folders and files: a model file that is passed on tells
+        what it was trained on, not where that lies on somebody's disk."""
+        return _names_alone(self.model_dump())
+
     def to_yaml(self) -> str:
         from omegaconf import OmegaConf
 
         return OmegaConf.to_yaml(OmegaConf.create(self.dump()))
+
+
+def _names_alone(value: Any) -> Any:
+    if isinstance(value, Path):
+        return value.name
+    if isinstance(value, dict):
+        return {key: _names_alone(item) for key, item in value.items()}
+    return [_names_alone(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def shipped() -> dict[str, Path]:

@@ -283,7 +283,7 @@ def _fit(prepared: Prepared, folder: Path, checkpoint: Path | None, description:
             folder / MODEL,
             module.averaged,
             task=recipe.task,
-            recipe=recipe.dump(),
+            recipe=recipe.shareable(),
             scores=scores,
             provenance=provenance,
         )
