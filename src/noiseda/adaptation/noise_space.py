@@ -97,6 +97,14 @@ class NoiseSpace(Objective):
                 f"1 ≤ low < high ≤ {len(self.schedule.gammas)}, the steps of the schedule"
             )
         options = {"name": "guided", "in_channels": 3 + 3 * len(self.domains), **(predictor or {})}
+        if (
+            options["in_channels"] != 3 + 3 * len(self.domains)
+            or options.get("out_channels", 3) != 3
+        ):
+            raise OptionError(
+                "objective 'noise-space': the predictor's in_channels and out_channels follow "
+                "from the conditions; leave them out"
+            )
         self.predictor = diffusion.build(options.pop("name"), **options)
 
     @property

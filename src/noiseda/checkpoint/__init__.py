@@ -59,5 +59,5 @@ def open_model(path: str | Path, task: str | None = None) -> tuple[RestorationNe
         return read_published(path).network(task)
     network, info = read_native(path)
     if task is not None and info.task != task:
-        raise ModelFileError(f"{path}: this model is for {info.task!r}, not for {task!r}")
+        raise ModelFileError(f"{path}: this model is for {info.task!r}, not for {str(task)!r}")
     return network, info

@@ -88,7 +88,7 @@ def read_native(path: Path) -> tuple[RestorationNetwork, ModelInfo]:
             )
         info = ModelInfo.model_validate(fields)
         network = build_fitting(tensors, path, info.network, info.options)
-    except (ValueError, pydantic.ValidationError) as error:
+    except (ValueError, RecursionError, pydantic.ValidationError) as error:
         reason = str(error).splitlines()[0]
         raise ModelFileError(f"{path}: the model's header is damaged: {reason}") from None
     return network.eval(), info

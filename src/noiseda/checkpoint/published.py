@@ -90,6 +90,16 @@ class PublishedCheckpoint:
         return network.eval(), info
 
 
+def _plain(value: object) -> bool:
+    """A dense tensor of real numbers in memory, which is what weights and buffers are."""
+    return (
+        isinstance(value, Tensor)
+        and value.layout == torch.strided
+        and value.device.type == "cpu"
+        and not value.is_complex()
+    )
+
+
 def read_published(path: str | Path) -> PublishedCheckpoint:
     """Read a published checkpoint with weights-only loading: tensors, no code.
 
@@ -112,7 +122,7 @@ def read_published(path: str | Path) -> PublishedCheckpoint:
         raise ModelFileError(
             f"{path}: not a whole checkpoint; copy or download it again ({reason})"
         ) from None
-    if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
+    if not isinstance(state, dict) or not all(map(_plain, state.values())):
         raise ModelFileError(f"{path}: not a state dict of tensors, so not a published checkpoint")
     parts: dict[str, dict[str, Tensor]] = {RESTORATION: {}, PREDICTOR: {}, "": {}}
     for name, value in state.items():

@@ -70,7 +70,7 @@ def main() -> None:
         code = _complain(_OUT_OF_MEMORY)
     except RuntimeError as error:
         # torch's own words for a failed allocation; any other of these is a bug of ours
-        if "memory" not in str(error):
+        if not any(words in str(error) for words in ("not enough memory", "out of memory")):
             raise
         code = _complain(_OUT_OF_MEMORY)
     except OSError as error:

@@ -12,8 +12,9 @@ import pydantic
 from noiseda import images
 from noiseda.errors import DataError
 
-# a relative path counts from the current folder; a run must find it again from any other
-AbsolutePath = Annotated[Path, pydantic.AfterValidator(Path.absolute)]
+# a relative path counts from the current folder; a run must find it again from any other. The
+# shell leaves a "~" alone when it does not begin a word, as in data.real=~/photos
+AbsolutePath = Annotated[Path, pydantic.AfterValidator(lambda path: path.expanduser().absolute())]
 
 
 class Selection(pydantic.BaseModel):

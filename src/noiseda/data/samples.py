@@ -133,5 +133,7 @@ def loader(samples: TrainingSamples, numbers: BatchNumbers, workers: int = 0) ->
         samples,
         batch_sampler=numbers,
         num_workers=workers,
+        # a forked worker would inherit libvips without its threads, and wait for them for ever
+        multiprocessing_context="forkserver" if workers else None,
         pin_memory=torch.accelerator.is_available(),
     )

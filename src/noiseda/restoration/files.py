@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from noiseda import images
-from noiseda.errors import DataError, ImageError
+from noiseda.errors import DataError, ImageError, OptionError
 from noiseda.restoration.restorer import Restorer
 
 
@@ -115,6 +115,7 @@ def restore_files(
             outcome.kept.append(job.target)
             continue
         try:
+            _refuse_unwritable(job.target)
             photo = images.read(job.source)
             if started:
                 started(job, photo.pixels.shape[0] * photo.pixels.shape[1])
@@ -122,12 +123,22 @@ def restore_files(
             _make_folder(job.target.parent)
             images.write(job.target, restored, photo)
             outcome.done.append(job.target)
-        except ImageError as error:
+        except (ImageError, OptionError) as error:
+            # an OptionError: this photo is too large for the memory, another may not be
             outcome.failed.append((job.source, str(error)))
         except KeyboardInterrupt:
             outcome.interrupted = True
             break
     return outcome
+
+
+def _refuse_unwritable(target: Path) -> None:
+    """Before the network has worked for nothing."""
+    if target.suffix.lower() not in images.WRITABLE:
+        raise ImageError(
+            f"{target}: files of type {target.suffix or '(none)'} cannot be written; convert the "
+            "photo to PNG first"
+        )
 
 
 def _make_folder(folder: Path) -> None:

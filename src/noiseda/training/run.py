@@ -105,7 +105,9 @@ def resume(folder: Path, description: str | None = None) -> RunResult:
     # a zip file's table of contents is at its end: it shows that nothing is cut off
     if checkpoint is not None and not zipfile.is_zipfile(checkpoint):
         raise RunError(f"{checkpoint}: damaged; remove it to continue from what was before it")
-    return _fit(prepare(recipe), folder, checkpoint, description or recipe.name)
+    # with a checkpoint the start model is history; it may be gone
+    prepared = prepare(recipe, load_start=checkpoint is None)
+    return _fit(prepared, folder, checkpoint, description or recipe.name)
 
 
 def newest_checkpoint(folder: Path) -> Path | None:
@@ -124,8 +126,12 @@ class Prepared:
     validation: list[tuple[str, Path, Path]]
 
 
-def prepare(recipe: Recipe) -> Prepared:
+def prepare(recipe: Recipe, load_start: bool = True) -> Prepared:
     """Open the data and build the networks of a recipe.
+
+    Args:
+        recipe: what to prepare.
+        load_start: read the weights of `training.start`, if the recipe names one.
 
     Raises:
         NoiseDAError: see `train`.
@@ -133,7 +139,7 @@ def prepare(recipe: Recipe) -> Prepared:
     runtime.prepare()
     # weights depend on the seed alone, whatever was drawn before in this process
     torch.manual_seed(generator(recipe.seed, 0, "weights").initial_seed())
-    restorer = _restorer(recipe)
+    restorer = _restorer(recipe, load_start)
     torch.manual_seed(generator(recipe.seed, 0, "objective weights").initial_seed())
     options = dict(recipe.objective)
     objective = adaptation.build(options.pop("name"), **options)
@@ -166,10 +172,10 @@ def prepare(recipe: Recipe) -> Prepared:
     return Prepared(recipe, module, samples, _validation(recipe))
 
 
-def _restorer(recipe: Recipe) -> networks.RestorationNetwork:
+def _restorer(recipe: Recipe, load_start: bool) -> networks.RestorationNetwork:
     options = dict(recipe.network)
     name = options.pop("name")
-    if recipe.training.start is None:
+    if recipe.training.start is None or not load_start:
         return networks.build(name, **options)
     network, _ = open_model(recipe.training.start, recipe.task)
     if (network.name, network.options) != (name, options):
