@@ -40,5 +40,5 @@ def side_by_side(rows: Sequence[Sequence[np.ndarray]], captions: Sequence[str]) 
 
 def _text(caption: str, width: int, height: int) -> np.ndarray:
     """Black on white, at most width×height pixels."""
-    image = vips().Image.text(caption, width=width, height=height, font="sans 15", wrap="none")
+    image = vips().Image.text(caption, font="sans 14", dpi=72)
     return (255 - image.numpy())[:height, :width]
