@@ -21,6 +21,7 @@ from safetensors.torch import load_file
 from noiseda import degradations, images, networks
 from noiseda.checkpoint import open_model
 from noiseda.random import generator
+from noiseda.training import read_recipe
 from tests.conftest import ENVIRONMENT, write_photos
 from tests.end_to_end.conftest import Command
 
@@ -93,7 +94,7 @@ def test_a_run_folder(
     )
     assert info.task == "denoise"
     assert info.provenance["step"] == 24
-    assert info.recipe == yaml.safe_load((run / "recipe.yaml").read_text())
+    assert info.recipe == read_recipe(run / "recipe.yaml").shareable()
 
     # nothing of it is ever overwritten
     before = snapshot(run)
