@@ -126,6 +126,54 @@ def test_overrides(file: Path) -> None:
     assert read_recipe(file, built).objective["predictor"] == {"base": 8}
 
 
+# names that are something else in YAML, or to OmegaConf
+ODD_NAMES = ["a: b", "a #b", "${b}", "\\${b}", "${", "2024", "007", "1_0", "on", "null", "???"]
+ODD_NAMES += ["[x]", "{x", "'x'", '"x', "- x", "x,y", "x=y", " x ", "*", "é", "x\ny", "~no one"]
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
+def test_folders_of_any_name(
+    file: Path, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By values, which are taken as they are; and once more from the run folder's recipe."""
+    monkeypatch.chdir(tmp_path)
+    validation = {"degraded": {"folder": name, "include": [name]}, "clean": name}
+    keys = {"data.clean": Path(name), "data.real": [name], "training.start": name}
+    recipe = read_recipe(file, {**keys, "data.validation": validation, "seed": 3})
+    assert [item.folder for item in recipe.data.clean] == [tmp_path / name]
+    assert [item.folder for item in recipe.data.real] == [tmp_path / name]
+    assert recipe.training.start == tmp_path / name
+    assert recipe.data.validation is not None
+    assert recipe.data.validation.clean == tmp_path / name
+    assert recipe.data.validation.degraded.include == [name]
+    assert recipe.seed == 3
+    # the rest of what the file says stays
+    assert recipe.training.clip_norm == 1
+    assert recipe.data.validation.degraded.exclude == ["x*"]
+    (tmp_path / "resolved.yaml").write_text(recipe.to_yaml(), encoding="utf-8")
+    assert read_recipe(tmp_path / "resolved.yaml") == recipe
+
+
+@pytest.mark.parametrize("name", ["2024", "007", "1_0", "1e5", "on", "a: b", "a #b", "x=y"])
+def test_folders_of_any_name_on_the_command_line(
+    file: Path, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    keys = ["data.clean", "data.real", "data.unpaired", "data.cache", "training.start"]
+    keys += ["data.validation.clean", "data.validation.degraded.folder"]
+    recipe = read_recipe(file, [f"{key}={name}" for key in keys])
+    data = recipe.data
+    assert data.validation is not None
+    folders = [item.folder for item in (*data.clean, *data.real, *data.unpaired)]
+    folders += [data.cache, recipe.training.start, data.validation.clean]
+    assert {*folders, data.validation.degraded.folder} == {tmp_path / name}
+    # YAML where it is meant
+    assert read_recipe(file, ["data.cache=null"]).data.cache is None
+    quoted = read_recipe(file, ["data.real=['2024', {folder: \"7\"}]", "data.cache='8'"])
+    assert [item.folder.name for item in quoted.data.real] == ["2024", "7"]
+    assert quoted.data.cache == tmp_path / "8"
+
+
 def test_relative_paths_count_from_the_current_folder(
     file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -204,7 +252,9 @@ def test_steps_cover_all_images(file: Path) -> None:
         ("network.width=wide", "width: input should be a valid integer"),
         ("objective.predictor=sr3", "predictor: input should be a valid dictionary"),
         ("objective=5", "objective: expected a mapping with 'name'"),
-        ("data.clean=5", "data.clean: input should be a valid list"),
+        ("data.clean=[5]", "data.clean.0.folder: not a text in YAML; put quotes around"),
+        ("data={cache: 5}", "data.cache: not a text in YAML; put quotes around"),
+        ("data.clean=", "data.clean: input should be a valid list"),
         ("name=5", "name: input should be a valid string"),
         # out of range
         (
@@ -222,6 +272,8 @@ def test_steps_cover_all_images(file: Path) -> None:
         ("objective.schedule.start=2", "start: input should be less than 1"),
         ("name=a/b", "name: string should match"),
         ("seed=-1", "seed: input should be greater than or equal to 0"),
+        ("training.images=1000000000", "training.images: input should be less than 1000000000"),
+        ("training.log_every=1000000000", "training.log_every: input should be less than"),
     ],
 )
 def test_wrong_values(file: Path, override: str, words: str) -> None:
@@ -231,6 +283,27 @@ def test_wrong_values(file: Path, override: str, words: str) -> None:
     # the same mistake beside a value range that is handed on
     if override.startswith("objective"):
         assert words in refused(file, "network.value_range=signed", override)
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("objective.steps=[900, 2000]", "steps 900 to 2000 must satisfy"),
+        ("objective.predictor.attention=[8]", "attention at downsampling rate 8 matches none of"),
+        ("objective.predictor.head_channels=3", "head_channels=3 does not divide"),
+        ("objective.predictor={name: sr3, groups: 3}", "groups=3 does not divide a layer of"),
+        ("objective.predictor.base=1000000000000", "larger than any memory"),
+        ("objective.predictor.base=100000000000000000000", "larger than any memory"),
+        ("data.patch=66", "data.patch 66 must be a multiple of 4"),
+    ],
+)
+def test_what_only_building_the_parts_shows(tmp_path: Path, override: str, words: str) -> None:
+    text = shipped()["denoise-small"].read_text().replace("patch: 64", "patch: 64\n  clean: a")
+    if "sr3" in override:
+        text = text.replace("    head_channels: 16\n", "")
+    path = tmp_path / "small.yaml"
+    path.write_text(text)
+    assert words in refused(path, override)
 
 
 @pytest.mark.parametrize("override", ["data.batch", "data.clean=[a", "data=[1]", "seed={a"])

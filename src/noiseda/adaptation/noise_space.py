@@ -23,8 +23,14 @@ def _known_predictor(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _known_schedule(given: dict[str, Any]) -> dict[str, Any]:
-    diffusion.build_schedule(**given)
+    _schedule(given)
     return given
+
+
+def _schedule(options: dict[str, Any]) -> diffusion.Schedule:
+    # its table is looked at, so it has values even where weights are built without memory
+    with torch.device("cpu"):
+        return diffusion.build_schedule(**options)
 
 
 # checked where they are given, so that a recipe's mistakes show when it is read
@@ -89,7 +95,7 @@ class NoiseSpace(Objective):
         self.margin = margin
         self.value_range = value_range
         self.domains = ("synthetic", "real") if conditions == "both" else (conditions,)
-        self.schedule = diffusion.build_schedule(**(schedule or {}))
+        self.schedule = _schedule(schedule or {})
         low, high = steps
         if not 1 <= low < high <= len(self.schedule.gammas):
             raise OptionError(

@@ -5,7 +5,10 @@ Sample `number` of a run is a function of the run's seed and that number alone.
 
 from __future__ import annotations
 
+import signal
+import threading
 from collections.abc import Iterator
+from multiprocessing import forkserver
 from typing import TypedDict
 
 import numpy as np
@@ -128,12 +131,42 @@ class BatchNumbers:
 
 
 def loader(samples: TrainingSamples, numbers: BatchNumbers, workers: int = 0) -> DataLoader[Sample]:
-    """Batches of samples, made by `workers` processes (0: by this one)."""
+    """Batches of samples, made by `workers` processes (0: by this one).
+
+    Ctrl-C and job managers signal every process of a run. The workers leave it to this process to
+    end the run, which may need a batch more until it can stop.
+    """
+    if workers:
+        _start_forkserver()
     return DataLoader(
         samples,
         batch_sampler=numbers,
         num_workers=workers,
+        worker_init_fn=_ignore_signals if workers else None,
         # a forked worker would inherit libvips without its threads, and wait for them for ever
         multiprocessing_context="forkserver" if workers else None,
         pin_memory=torch.accelerator.is_available(),
     )
+
+
+_STOPPING = (signal.SIGINT, signal.SIGTERM)
+
+
+def _start_forkserver() -> None:
+    """Start the process that workers are forked from; it inherits what is ignored meanwhile, and
+    so do the workers until `_ignore_signals` can run."""
+    if threading.current_thread() is not threading.main_thread():
+        # the only one that may set what signals do
+        return
+    previous = {number: signal.signal(number, signal.SIG_IGN) for number in _STOPPING}
+    try:
+        forkserver.ensure_running()
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def _ignore_signals(worker: int) -> None:
+    # once more, as torch has given its workers a handler of its own
+    for number in _STOPPING:
+        signal.signal(number, signal.SIG_IGN)
