@@ -72,6 +72,8 @@ def test_a_folder_that_cannot_be_held(tmp_path: Path) -> None:
         hold(tmp_path / "file")
     with pytest.raises(RunError, match="exists already; continue it with --resume"):
         hold(tmp_path)
+    with pytest.raises(RunError, match="a run folder's name must be UTF-8"):
+        hold(tmp_path / os.fsdecode(b"\xff"))
     assert os.listdir(tmp_path) == ["file"]
 
 

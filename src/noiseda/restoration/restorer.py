@@ -25,15 +25,16 @@ Advance = Callable[[int], None]
 
 
 def default_memory(held: int = 0) -> int:
-    """Bytes for activations if nobody says: 1 GiB, or half of what is free if less, minus
+    """Bytes for activations if nobody says: 1.25 GiB, or half of what is free if less, minus
     what a large photo itself takes.
 
     Args:
-        held: bytes of the photo's pixels; they exist about four times, as read, as restored and
-            while the result is encoded.
+        held: bytes of the photo's pixels. They exist about four times, as read, as restored and
+            while the result is encoded, and as much again is freed in pieces too small for a
+            tile; eight times keeps a photo of 24 megapixels below 2 GiB in all.
     """
-    most = min(2**30, psutil.virtual_memory().available // 2)
-    return max(most - 4 * held, most // 4)
+    most = min(5 * 2**28, psutil.virtual_memory().available // 2)
+    return max(most - 8 * held, most // 4)
 
 
 class Restorer:

@@ -39,6 +39,10 @@ def reserved(folder: Path) -> Iterator[None]:
             "folder with -o"
         )
     path = folder.absolute()
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise RunError(f"{folder}: a run folder's name must be UTF-8; choose another") from None
     missing = [place for place in (path, *path.parents) if not place.exists()]
     try:
         try:
