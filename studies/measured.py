@@ -120,6 +120,11 @@ def step(results: Results) -> str:
     return f"One noise-space step with the paper's networks takes {ratio:.2f} of the time."
 
 
+def bfloat16(results: Results) -> str:
+    ratio = results.get("benchmarks/results.json", "bfloat16", "time_ratio")
+    return f"With `training.precision=bf16-mixed` it takes {ratio:.2f} of that."
+
+
 def memory(results: Results) -> str:
     peak, seconds = (
         results.get("benchmarks/results.json", "memory", key) for key in ("peak_mib", "seconds")
@@ -144,7 +149,7 @@ def start(results: Results) -> str:
 
 
 BLOCKS = (demo, first_run)
-SPEEDS = (restoring, step, memory, loader, start)
+SPEEDS = (restoring, step, bfloat16, memory, loader, start)
 
 
 def section(root: Path = ROOT, missing: list[str] | None = None) -> str:

@@ -16,7 +16,8 @@ EMA weights; protocol rgb (8 bits, PSNR and SSIM over RGB). Made by `make study-
 per-image scores in `results.json`.
 
 The study was restarted once: with 2400 vanilla steps, seed 0, scored on these photos, looked
-undertrained, so the length was doubled for all seeds."""
+undertrained, so the length was doubled for all seeds. Vanilla of seed 0 was repeated with later
+code on another machine and scored {again}."""
 
 
 def readme(results: dict) -> str:

@@ -29,12 +29,11 @@ def default_memory(held: int = 0) -> int:
     what a large photo itself takes.
 
     Args:
-        held: bytes of the photo's pixels. They exist about four times, as read, as restored and
-            while the result is encoded, and as much again is freed in pieces too small for a
-            tile; eight times keeps a photo of 24 megapixels below 2 GiB in all.
+        held: bytes of the photo's pixels; they exist about four times, as read, as restored and
+            while the result is encoded.
     """
     most = min(5 * 2**28, psutil.virtual_memory().available // 2)
-    return max(most - 8 * held, most // 4)
+    return max(most - 4 * held, most // 4)
 
 
 class Restorer:
