@@ -32,7 +32,7 @@ TARGET = ("china.jpg", "motorcycle_left.png")
 HELD_OUT = ("chelsea.png", "coffee.png", "flower.jpg")
 # a camera at high sensitivity: noise levels drawn from a narrow range, different for each photo
 CAMERA = {"name": "camera", "shot": (0.006, 0.012), "read": (0.01, 0.02)}
-VANILLA_IMAGES, CONTINUED_IMAGES = 9600, 2000
+VANILLA_IMAGES, CONTINUED_IMAGES = 8000, 1600
 METHODS = {
     "input": "input",
     "vanilla": "vanilla",

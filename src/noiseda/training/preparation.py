@@ -58,6 +58,7 @@ def prepare(recipe: Recipe, start: Path | None = None, checkpoint: Path | None =
     torch.manual_seed(generator(recipe.seed, 0, "objective weights").initial_seed())
     options = dict(recipe.objective)
     objective = adaptation.build(options.pop("name"), **options)
+    objective.attach(restorer)
     for role in ("real", "unpaired"):
         if role in objective.required and not getattr(recipe.data, role):
             raise DataError(
