@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 import torch
+import yaml
 from safetensors.torch import load_file
 
 from noiseda import networks
@@ -64,12 +65,21 @@ def long_recipe(recipe_file: Path) -> Path:
     return recipe_file
 
 
-def test_killed_at_several_points_and_resumed(long_recipe: Path, tmp_path: Path) -> None:
+# before the first checkpoint, then between later ones
+@pytest.mark.parametrize(
+    ("objective", "kills"), [("noise-space", (3, 52, 117)), ("two-scale", (3, 117))]
+)
+def test_killed_at_several_points_and_resumed(
+    objective: str, kills: tuple[int, ...], long_recipe: Path, tmp_path: Path
+) -> None:
+    if objective != "noise-space":
+        content = yaml.safe_load(long_recipe.read_text())
+        long_recipe.write_text(yaml.safe_dump({**content, "objective": objective}))
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     finish(start(long_recipe, "-o", whole))
 
     process = start(long_recipe, "-o", broken)
-    for step in (3, 52, 117):  # before the first checkpoint, then between later ones
+    for step in kills:
         wait_for_step(broken, step, process)
         os.kill(process.pid, signal.SIGKILL)
         process.communicate()
