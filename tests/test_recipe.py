@@ -227,8 +227,9 @@ def test_wrong_values(file: Path, override: str, words: str) -> None:
         ("objective.predictor.attention=[8]", "attention at downsampling rate 8 matches none of"),
         ("objective.predictor.head_channels=3", "head_channels=3 does not divide"),
         ("objective.predictor={name: sr3, groups: 3}", "groups=3 does not divide a layer of"),
-        ("objective.predictor.base=1000000000000", "larger than any memory"),
-        ("objective.predictor.base=100000000000000000000", "larger than any memory"),
+        ("objective.predictor.base=100000000000000000000", "less than or equal to 1024"),
+        ("objective.predictor.blocks=1000000", "less than or equal to 16"),
+        ("objective.predictor.multipliers=[1,2,100000000]", "less than or equal to 64"),
         ("data.patch=66", "data.patch 66 must be a multiple of 4"),
     ],
 )

@@ -165,14 +165,7 @@ class Recipe(_Strict):
         _build(degradations.build, self.degradation)
         # without memory: for their checks alone
         with torch.device("meta"):
-            try:
-                objective = _build(adaptation.build, self.objective)
-            except (RuntimeError, TypeError) as error:
-                # torch's two ways to say that a size is beyond its integers
-                if "overflow" not in str(error).lower():
-                    raise
-                name = self.objective["name"]
-                raise OptionError(f"objective {name!r}: larger than any memory") from None
+            objective = _build(adaptation.build, self.objective)
         if self.data.patch % objective.patch_multiple:
             raise OptionError(
                 f"data.patch {self.data.patch} must be a multiple of {objective.patch_multiple}, "
