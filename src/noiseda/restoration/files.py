@@ -163,8 +163,8 @@ def _restore(
     Raises:
         ImageError, OptionError: why it cannot be done; the message names the file.
     """
-    _refuse_unwritable(job.target)
     measure(job.source, restorer)
+    _refuse_unwritable(job.target)
     photo = images.read(job.source)
     try:
         restored = restorer.pixels(photo.pixels, strength, advance)

@@ -96,7 +96,7 @@ class ProgressBar(Callback):
 
 
 class LogTerms(Callback):
-    """Write the loss terms of every `every`-th step to the loggers.
+    """Write the loss terms of every `every`-th step, and of the last, to the loggers.
 
     Lightning's own logging counts steps from 0 and writes after checkpoints, so that a resumed
     run would miss a line.
@@ -109,7 +109,8 @@ class LogTerms(Callback):
         self, trainer: lightning.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         step = trainer.global_step
-        if trainer.is_global_zero and step % self.every == 0:
+        wanted = step % self.every == 0 or step == pl_module.recipe.steps
+        if trainer.is_global_zero and wanted:
             metrics = trainer.callback_metrics
             values = {name: float(v) for name, v in metrics.items() if name.startswith("train/")}
             for logger in trainer.loggers:
