@@ -77,6 +77,7 @@ def results() -> dict[str, Any]:
         "name": "by hand",
         "protocol": "rgb",
         "methods": ["input", "a", "b", "oracle", "vanilla"],
+        "from_fresh_weights": ["b"],
         "seeds": [3, 4],
         "images": {"target": 7, "source": 2},
         "views": {"equal-steps": {"steps": 5}, "equal-time": {"seconds": 100.0}},
@@ -149,6 +150,7 @@ def test_texts(results: dict[str, Any]) -> None:
     assert (values["method"], values["protocol"], values["images"]) == ("oracle", "rgb", "7")
     assert float(values["closure_percent_mean"]) == pytest.approx(100)
     assert [table.row_count for table in tables(results)] == [5, 5]
+    assert "From fresh weights, with a network of their own: b." in page
     # a table that is not of one protocol's figures would be of none
     for line in page.splitlines():
         if line.startswith("| method"):

@@ -328,6 +328,16 @@ def test_methods_of_others(recipe: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert mean_psnr(found["brighter"]["target"]) > mean_psnr(found["input"]["target"]) + 3
     assert not (home / "out" / "seed-0" / "start").exists()
 
+    # one more method, with a network of its own, leaves the others as they are
+    own = {"name": "vanilla", "network": {"name": "unet", "width": 3, "depth": 1}}
+    wider = read_recipe(recipe, {"training.start": home / "given", "compare.methods.own": own})
+    more = Comparison(wider, home / "out", [*names, "own"], minutes=0.002).run()
+    assert [cell for cell in more["cells"] if cell["method"] != "own"] == results["cells"]
+    assert more["from_fresh_weights"] == ["own"]
+    assert {c["method"] for c in more["cells"]} == {*methods, "own"}
+    network, _ = open_model(home / "out" / "seed-0" / "own" / "5-steps")
+    assert network.options["width"] == 3
+
 
 @pytest.mark.parametrize(
     ("arguments", "words"),

@@ -45,7 +45,7 @@ def summarise(results: dict[str, Any]) -> list[dict[str, Any]]:
     then by PSNR there.
 
     Args:
-        results: with `protocol`, `seeds`, `methods` and `cells`, see `noiseda.comparison.results`.
+        results: with `protocol`, `seeds`, `methods` and `cells`, as `Comparison.run` gives them.
     """
     rows = {
         (view, method): _row(results, view, method)

@@ -85,6 +85,9 @@ def notes(results: dict[str, Any]) -> list[str]:
                     f"Gap closure at {title} is undefined: {ORACLE} minus {VANILLA} is {told}, "
                     f"below {LEAST_GAP} dB."
                 )
+    fresh = results["from_fresh_weights"]
+    if fresh:
+        lines.append(f"From fresh weights, with a network of their own: {', '.join(fresh)}.")
     if not results["images"]["source"]:
         lines.append("No source images: set compare.source to measure the change on them.")
     return lines

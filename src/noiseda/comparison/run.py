@@ -193,6 +193,7 @@ class Comparison:
             "name": self.recipe.name,
             "protocol": PROTOCOL,
             "methods": self.methods,
+            "from_fresh_weights": [m.name for m in self.layout.methods if not m.from_start],
             "seeds": list(self.layout.seeds),
             "images": {"target": len(held_out.target), "source": len(held_out.source)},
             "views": {
