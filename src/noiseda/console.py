@@ -6,8 +6,10 @@ On a terminal it is a bar. In a log, where there is nobody to watch, it is a lin
 from __future__ import annotations
 
 import contextlib
+import contextvars
 import sys
 import threading
+from collections.abc import Iterator
 from datetime import timedelta
 
 from rich.console import Console
@@ -31,6 +33,20 @@ stderr = Console(stderr=True)
 _SPEED_PERIOD = 300.0
 
 
+_passing = contextvars.ContextVar("_passing", default=False)
+
+
+@contextlib.contextmanager
+def passing() -> Iterator[None]:
+    """Displays that are made in here leave nothing on the terminal when they end: for parts of
+    something that has a display of its own."""
+    token = _passing.set(True)
+    try:
+        yield
+    finally:
+        _passing.reset(token)
+
+
 def progress_bar(unit: str = "", counted: bool = True) -> Progress:
     """A progress display: description, count, elapsed time and ETA, and a free text field `note`
     that tasks may set. Off a terminal see `PlainProgress`.
@@ -52,6 +68,7 @@ def progress_bar(unit: str = "", counted: bool = True) -> Progress:
         TextColumn("{task.fields[note]}"),
         console=stderr,
         speed_estimate_period=_SPEED_PERIOD,
+        transient=_passing.get(),
     )
 
 

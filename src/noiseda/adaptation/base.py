@@ -32,7 +32,7 @@ class Objective(nn.Module):
     """Loss terms of one training step.
 
     Attributes:
-        needs: the images a batch must have, of "clean", "synthetic", "real", "unpaired".
+        needs: the images a batch must have, of "clean", "synthetic", "real", "unpaired", "truth".
     """
 
     needs: ClassVar[tuple[str, ...]] = ("clean", "synthetic")
@@ -105,7 +105,7 @@ class Objective(nn.Module):
         if missing:
             raise DataError(f"this objective needs {', '.join(missing)} images in each batch")
         if random is None or isinstance(random, torch.Generator):
-            random = BatchRandom.from_generator(random, len(batch["clean"]))
+            random = BatchRandom.from_generator(random, len(batch[self.required[0]]))
         return self.terms(restorer, batch, progress, random)
 
 

@@ -7,6 +7,7 @@ import sys
 import typer
 
 from noiseda import runtime
+from noiseda.cli.compare import compare
 from noiseda.cli.demo import demo
 from noiseda.cli.evaluate import evaluate
 from noiseda.cli.recipes import recipes
@@ -31,6 +32,7 @@ app = typer.Typer(
 app.command()(restore)
 app.command()(train)
 app.command()(evaluate)
+app.command()(compare)
 app.command()(demo)
 app.add_typer(recipes, name="recipes")
 

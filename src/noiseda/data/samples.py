@@ -18,20 +18,22 @@ from torch.utils.data import DataLoader, Dataset
 
 from noiseda.data.store import Store
 from noiseda.degradations import Degradation
+from noiseda.errors import DataError
 from noiseda.random import generator
 
 
 class Sample(TypedDict, total=False):
     """One sample, or a batch with B in front: images 3×p×p float32 in [0, 1].
 
-    `clean` and `synthetic` show the same content; `real` and `unpaired` are there if the run has
-    such images; `number` is the running number.
+    `clean` and `synthetic` show the same content, and so do `real` and `truth`; `real`, `truth`
+    and `unpaired` are there if the run has such images; `number` is the running number.
     """
 
     clean: Tensor
     synthetic: Tensor
     real: Tensor
     unpaired: Tensor
+    truth: Tensor
     number: int
 
 
@@ -72,6 +74,10 @@ class TrainingSamples(Dataset[Sample]):
         degradation: makes the synthetic image from the clean one.
         patch: height and width of crops, in pixels.
         seed: of the run.
+        truth: ground truth of `real`, image by image, or None; its crops are those of `real`.
+
+    Raises:
+        DataError: `truth` and `real` are not images of the same sizes.
     """
 
     def __init__(
@@ -82,8 +88,11 @@ class TrainingSamples(Dataset[Sample]):
         degradation: Degradation,
         patch: int,
         seed: int,
+        truth: Store | None = None,
     ) -> None:
-        self.stores = {"clean": clean, "real": real, "unpaired": unpaired}
+        if truth is not None and (real is None or real.shapes != truth.shapes):
+            raise DataError("ground truth: not of the same sizes, image by image, as the photos")
+        self.stores = {"clean": clean, "real": real, "unpaired": unpaired, "truth": truth}
         self.degradation = degradation
         self.patch = patch
         self.seed = seed
@@ -93,7 +102,8 @@ class TrainingSamples(Dataset[Sample]):
         for role, store in self.stores.items():
             if store is not None:
                 # a stream each: having real photos or not must not change the synthetic pairs
-                crop = random_crop(store, self.patch, generator(self.seed, number, role))
+                stream = "real" if role == "truth" else role
+                crop = random_crop(store, self.patch, generator(self.seed, number, stream))
                 sample[role] = to_image(crop)
         clean = sample["clean"]  # pyright: ignore[reportTypedDictNotRequiredAccess]
         source = generator(self.seed, number, "degradation")

@@ -59,7 +59,7 @@ def prepare(recipe: Recipe, start: Path | None = None, checkpoint: Path | None =
     options = dict(recipe.objective)
     objective = adaptation.build(options.pop("name"), **options)
     objective.attach(restorer)
-    for role in ("real", "unpaired"):
+    for role in ("real", "unpaired", "truth"):
         if role in objective.required and not getattr(recipe.data, role):
             raise DataError(
                 f"objective {recipe.objective['name']!r} needs data.{role}; "
@@ -73,6 +73,8 @@ def prepare(recipe: Recipe, start: Path | None = None, checkpoint: Path | None =
         for role in ("clean", "real", "unpaired")
         if role == "clean" or role in objective.required
     }
+    if "truth" in objective.required:
+        chosen["truth"] = _truth(recipe)
     validation = _validation(recipe)
     stores = {role: _store(recipe, role, paths) for role, paths in chosen.items()}
     options = dict(recipe.degradation)
@@ -83,6 +85,7 @@ def prepare(recipe: Recipe, start: Path | None = None, checkpoint: Path | None =
         degradations.build(options.pop("name"), **options),
         recipe.data.patch,
         recipe.seed,
+        stores.get("truth"),
     )
     return Prepared(recipe, module, samples, validation)
 
@@ -149,6 +152,25 @@ def _store(recipe: Recipe, role: str, paths: list[Path]) -> Store:
             recipe.data.cache,
             lambda done, total: bar.update(task, completed=done, total=total, visible=True),
         )
+
+
+def _truth(recipe: Recipe) -> list[Path]:
+    """The ground truth of each real photo, in the order of these."""
+    data = recipe.data
+    if len(data.truth) != len(data.real):
+        raise DataError(
+            f"data.truth names {len(data.truth)} folders and data.real {len(data.real)}; give one "
+            "of ground truth for each of photos, in the same order"
+        )
+    found: list[Path] = []
+    for photos, folder in zip(data.real, data.truth, strict=True):
+        chosen = select([photos])
+        patterns = photos.include or photos.exclude
+        pairs = pair(photos.folder, folder, only={name for name, _ in chosen} if patterns else None)
+        check_sizes(pairs)
+        truth = {photo: clean for _, photo, clean in pairs}
+        found += [truth[photo] for _, photo in chosen]
+    return found
 
 
 def _validation(recipe: Recipe) -> list[tuple[str, Path, Path]]:

@@ -18,6 +18,7 @@ from noiseda.training.recipe import Recipe
 # keys that hold a folder or file; `--set data.real=2024` names the folder 2024, not a number
 _PLACES = {
     *("data.clean", "data.real", "data.unpaired", "data.cache", "training.start"),
+    *("data.truth", "compare.source"),
     *("data.validation.degraded", "data.validation.clean", "data.validation.degraded.folder"),
 }
 # OmegaConf reports a file of another type by OSError, incompatible merges by TypeError

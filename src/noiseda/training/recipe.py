@@ -31,9 +31,14 @@ def _selections(value: Any) -> Any:
     return [value] if isinstance(value, str | Path | int | float | dict) else value
 
 
+def _folders(value: Any) -> Any:
+    return [value] if isinstance(value, str | Path | int | float) else value
+
+
 # a folder, a mapping with include and exclude patterns, or a list of either
 One = Annotated[Selection, BeforeValidator(_selection)]
 Many = Annotated[list[One], BeforeValidator(_selections)]
+Folders = Annotated[list[AbsolutePath], BeforeValidator(_folders)]
 # the bound keeps step numbers within the nine digits of a checkpoint's name
 Images = Annotated[int, Field(ge=1, lt=10**9)]
 
@@ -71,6 +76,8 @@ class Data(_Strict):
         clean: clean source images.
         real: unlabeled real photos of the target.
         unpaired: clean images of another collection, for the unpaired mode.
+        truth: ground truth of `real`, a folder for each of its entries, paired by relative path;
+            only the objective "supervised" sees it.
         validation: images with ground truth; never trained on.
         patch: height and width of crops, in pixels.
         batch: samples of a step, over all devices.
@@ -81,6 +88,7 @@ class Data(_Strict):
     clean: Annotated[Many, Field(min_length=1)]
     real: Many = []
     unpaired: Many = []
+    truth: Folders = []
     validation: Validation | None = None
     patch: Annotated[int, Field(ge=8, le=4096)] = 64
     batch: Annotated[int, Field(ge=1, le=65536)] = 8
@@ -116,6 +124,26 @@ class Training(_Strict):
     nodes: Annotated[int, Field(ge=1, le=65536)] = 1
 
 
+class Compare(_Strict):
+    """What `noiseda compare` adds to the recipe; a training does not look at it.
+
+    Attributes:
+        images: samples of each continuation at equal steps; None for `training.images`.
+        training: keys of `training` that differ in all continuations.
+        methods: by name, the options of the method's objective; beside them `name`, if the
+            objective is called otherwise than the method; `training`, keys that differ; and
+            `network`, if the method needs another, which it trains from the beginning.
+        source: clean images that no training sees, to measure what is lost on the source.
+        source_images: how many of them are used at most.
+    """
+
+    images: Images | None = None
+    training: dict[str, Any] = {}
+    methods: dict[str, dict[str, Any] | None] = {}
+    source: Many = []
+    source_images: Annotated[int, Field(ge=1)] = 8
+
+
 class Recipe(_Strict):
     """Everything a run needs.
 
@@ -128,6 +156,7 @@ class Recipe(_Strict):
         network: the restoration network: `name` and its options.
         objective: what is minimised: `name` and its options.
         training: how long and how fast.
+        compare: what methods are compared, if they are.
     """
 
     name: Annotated[str, Field(pattern=r"^[\w.-]+$")]
@@ -138,6 +167,7 @@ class Recipe(_Strict):
     network: Annotated[dict[str, Any], _part(networks.check)]
     objective: Annotated[dict[str, Any], _part(_options(adaptation.OBJECTIVES))]
     training: Training
+    compare: Compare | None = None
 
     @pydantic.model_validator(mode="before")
     @classmethod

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -58,13 +59,19 @@ class RunResult:
     scores: dict[str, Any] = field(default_factory=dict)
 
 
-def train(recipe: Recipe, folder: Path, description: str | None = None) -> RunResult:
+def train(
+    recipe: Recipe,
+    folder: Path,
+    description: str | None = None,
+    callbacks: Sequence[lightning.Callback] = (),
+) -> RunResult:
     """Train in a new run folder.
 
     Args:
         recipe: what to do.
         folder: must be absent or empty.
         description: of the progress bar; the recipe's name by default.
+        callbacks: called beside this module's own.
 
     Raises:
         NoiseDAError: data, start model or folder cannot be used, or the loss is not finite.
@@ -75,11 +82,19 @@ def train(recipe: Recipe, folder: Path, description: str | None = None) -> RunRe
         prepared = prepare(recipe, recipe.training.start)
         if leads:
             fill(folder, recipe, prepared.module.restorer)
-    return _fit(prepared, folder, None, description or recipe.name)
+    return _fit(prepared, folder, None, description or recipe.name, callbacks)
 
 
-def resume(folder: Path, description: str | None = None) -> RunResult:
+def resume(
+    folder: Path,
+    description: str | None = None,
+    callbacks: Sequence[lightning.Callback] = (),
+) -> RunResult:
     """Continue a run from its folder alone; the result is that of a run never interrupted.
+
+    Args:
+        folder: the run folder.
+        description, callbacks: see `train`.
 
     Raises:
         RunError: not a run folder, the run is finished, its checkpoint is damaged or does not fit
@@ -99,7 +114,7 @@ def resume(folder: Path, description: str | None = None) -> RunResult:
         copy = folder / START
         start = copy if copy.is_file() else recipe.training.start
     prepared = prepare(recipe, start, checkpoint)
-    return _fit(prepared, folder, checkpoint, description or recipe.name)
+    return _fit(prepared, folder, checkpoint, description or recipe.name, callbacks)
 
 
 def is_finished(folder: Path) -> bool:
@@ -114,7 +129,13 @@ def is_finished(folder: Path) -> bool:
     return info.provenance.get("step") == read_recipe(folder / RECIPE).steps
 
 
-def _fit(prepared: Prepared, folder: Path, checkpoint: Path | None, description: str) -> RunResult:
+def _fit(
+    prepared: Prepared,
+    folder: Path,
+    checkpoint: Path | None,
+    description: str,
+    others: Sequence[lightning.Callback],
+) -> RunResult:
     recipe, module = prepared.recipe, prepared.module
     start = int(checkpoint.stem) if checkpoint else 0
     _quiet()
@@ -126,6 +147,7 @@ def _fit(prepared: Prepared, folder: Path, checkpoint: Path | None, description:
         validate = Validate(prepared.validation, recipe.every(recipe.training.validate_every), bar)
         callbacks.append(validate)
     callbacks += [
+        *others,
         bar,
         StopOnRequest(folder / CHECKPOINTS),
         checkpoints_every(folder / CHECKPOINTS, recipe.every(recipe.training.checkpoint_every)),
