@@ -8,6 +8,7 @@ import typer
 
 from noiseda import runtime
 from noiseda.cli.demo import demo
+from noiseda.cli.diagnose import diagnose
 from noiseda.cli.evaluate import evaluate
 from noiseda.cli.recipes import recipes
 from noiseda.cli.restore import restore
@@ -31,6 +32,7 @@ app = typer.Typer(
 app.command()(restore)
 app.command()(train)
 app.command()(evaluate)
+app.command()(diagnose)
 app.command()(demo)
 app.add_typer(recipes, name="recipes")
 

@@ -72,7 +72,7 @@ def prepare(recipe: Recipe, start: Path | None = None, checkpoint: Path | None =
         for role in ("clean", "real", "unpaired")
         if role == "clean" or role in objective.required
     }
-    validation = _validation(recipe)
+    validation = validation_pairs(recipe)
     stores = {role: _store(recipe, role, paths) for role, paths in chosen.items()}
     options = dict(recipe.degradation)
     samples = TrainingSamples(
@@ -150,7 +150,12 @@ def _store(recipe: Recipe, role: str, paths: list[Path]) -> Store:
         )
 
 
-def _validation(recipe: Recipe) -> list[tuple[str, Path, Path]]:
+def validation_pairs(recipe: Recipe) -> list[tuple[str, Path, Path]]:
+    """(name, degraded, clean) files of `data.validation`; none if the recipe has no such folders.
+
+    Raises:
+        NoiseDAError: they cannot be paired, or differ in size.
+    """
     wanted = recipe.data.validation
     if wanted is None:
         return []
