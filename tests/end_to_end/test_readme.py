@@ -70,6 +70,8 @@ def test_commands(tmp_path: Path) -> None:
         if "--resume" in arguments:
             # as if the run had been stopped after its last checkpoint
             (tmp_path / "my-run" / "model.safetensors").unlink()
+        if "diagnose" in arguments:
+            arguments += ["--images", "2", "--patch", "16"]
         run(
             [sys.executable, "-m", "noiseda", *arguments],
             tmp_path,
@@ -78,6 +80,7 @@ def test_commands(tmp_path: Path) -> None:
     assert (tmp_path / "restored" / "b" / "c.png").exists()
     assert (tmp_path / "my-run" / "model.safetensors").exists()
     assert (tmp_path / "scores.json").exists()
+    assert (tmp_path / "my-run" / "diagnosis" / "diagnosis.png").exists()
 
 
 def test_python(tmp_path: Path) -> None:

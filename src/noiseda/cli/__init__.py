@@ -9,6 +9,7 @@ import typer
 from noiseda import runtime
 from noiseda.cli.compare import compare
 from noiseda.cli.demo import demo
+from noiseda.cli.diagnose import diagnose
 from noiseda.cli.evaluate import evaluate
 from noiseda.cli.recipes import recipes
 from noiseda.cli.restore import restore
@@ -33,6 +34,7 @@ app.command()(restore)
 app.command()(train)
 app.command()(evaluate)
 app.command()(compare)
+app.command()(diagnose)
 app.command()(demo)
 app.add_typer(recipes, name="recipes")
 

@@ -35,6 +35,31 @@ def checkpoints_every(folder: Path, steps: int) -> ModelCheckpoint:
     )
 
 
+class LastCheckpoint(Callback):
+    """Write the state of the last step also where that is no multiple of `every` steps: of a
+    finished run it alone holds the networks that the model file leaves out.
+
+    Args:
+        folder: of the checkpoints; older ones in it are removed once the new one is whole.
+        every: interval of `checkpoints_every`, which writes the others.
+    """
+
+    def __init__(self, folder: Path, every: int) -> None:
+        self.folder = folder
+        self.every = every
+
+    def on_train_batch_end(
+        self, trainer: lightning.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        step = trainer.global_step
+        if step < pl_module.recipe.steps or step % self.every == 0:
+            return
+        older = [path for path in self.folder.glob("*.ckpt") if path.stem.isdigit()]
+        trainer.save_checkpoint(checkpoint_path(self.folder, step))
+        for path in older:
+            trainer.strategy.remove_checkpoint(path)
+
+
 def checkpoint_path(folder: Path, step: int) -> Path:
     return folder / f"{step:09d}.ckpt"
 

@@ -75,7 +75,7 @@ def prepare(recipe: Recipe, start: Path | None = None, checkpoint: Path | None =
     }
     if "truth" in objective.required:
         chosen["truth"] = _truth(recipe)
-    validation = _validation(recipe)
+    validation = validation_pairs(recipe)
     stores = {role: _store(recipe, role, paths) for role, paths in chosen.items()}
     options = dict(recipe.degradation)
     samples = TrainingSamples(
@@ -173,7 +173,12 @@ def _truth(recipe: Recipe) -> list[Path]:
     return found
 
 
-def _validation(recipe: Recipe) -> list[tuple[str, Path, Path]]:
+def validation_pairs(recipe: Recipe) -> list[tuple[str, Path, Path]]:
+    """(name, degraded, clean) files of `data.validation`; none if the recipe has no such folders.
+
+    Raises:
+        NoiseDAError: they cannot be paired, or differ in size.
+    """
     wanted = recipe.data.validation
     if wanted is None:
         return []

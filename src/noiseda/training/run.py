@@ -20,6 +20,7 @@ from noiseda.console import progress_bar
 from noiseda.data import BatchNumbers, loader
 from noiseda.errors import NonFiniteLossError, RunError
 from noiseda.training.callbacks import (
+    LastCheckpoint,
     LogTerms,
     ProgressBar,
     StopOnRequest,
@@ -146,11 +147,13 @@ def _fit(
     if prepared.validation:
         validate = Validate(prepared.validation, recipe.every(recipe.training.validate_every), bar)
         callbacks.append(validate)
+    every = recipe.every(recipe.training.checkpoint_every)
     callbacks += [
         *others,
         bar,
         StopOnRequest(folder / CHECKPOINTS),
-        checkpoints_every(folder / CHECKPOINTS, recipe.every(recipe.training.checkpoint_every)),
+        LastCheckpoint(folder / CHECKPOINTS, every),
+        checkpoints_every(folder / CHECKPOINTS, every),
     ]
     trainer = lightning.Trainer(
         accelerator="auto",
