@@ -109,11 +109,11 @@ def _sign(found: dict[str, Any] | None) -> int | None:
     """-1, 0 or 1, where 0 is what cannot be told from it; None if it was not measured."""
     if found is None:
         return None
-    found = found.get("training", found)
-    mean, error = found["mean"], found["standard_error"]
+    values: dict[str, Any] = found.get("training", found)
+    mean, error = values["mean"], values["standard_error"]
     if mean is None or error is None:
         return None
-    needed = _STUDENT[min(found["count"] - 1, len(_STUDENT)) - 1]
+    needed = _STUDENT[min(values["count"] - 1, len(_STUDENT)) - 1]
     return 0 if abs(mean) <= needed * error else 1 if mean > 0 else -1
 
 
