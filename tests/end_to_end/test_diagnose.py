@@ -49,7 +49,7 @@ def test_a_finished_run(
     # also the step that no interval ends with
     assert [path.name for path in (run / "checkpoints").iterdir()] == ["000000011.ckpt"]
     before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
-    done = noiseda("diagnose", "run", "--images", "3", cwd=run.parent)
+    done = noiseda("diagnose", "run", "--images", "2", cwd=run.parent)
     assert (done.returncode, done.stderr) == (0, "")
     folder = run / "diagnosis"
     assert {path.name for path in folder.iterdir()} == {
@@ -70,7 +70,7 @@ def test_a_finished_run(
     assert picture.std() > 10
     # what it measured
     assert (content["step"], content["checkpoint"]) == (11, "000000011.ckpt")
-    assert (content["network"], content["patch"], content["images"]) == ("raw", 16, 3)
+    assert (content["network"], content["patch"], content["images"]) == ("raw", 16, 2)
     assert content["ground_truth"]
     assert set(content["photos"]) == {"a.png", "b.png"}
     assert len(content["levels"]["gamma"]) == 12
@@ -86,7 +86,7 @@ def test_a_finished_run(
 
     # again: the same, and other options other numbers
     for name, more in {"same": [], "seed": ["--seed", "1"], "average": ["--averaged"]}.items():
-        code, _, err = command("diagnose", run, "--images", "3", "-o", name, *more)
+        code, _, err = command("diagnose", run, "--images", "2", "-o", name, *more)
         assert code == 0, err
         again = json.loads(Path(name, "diagnosis.json").read_text())
         assert (again == content) == (name == "same")
@@ -96,7 +96,7 @@ def test_a_finished_run(
     assert (code, out) == (2, "")
     assert "diagnosis/diagnosis.json exists; replace the diagnosis with --overwrite" in err
     assert (folder / "diagnosis.json").read_text() == text
-    code, out, err = command(*unvalidated, "--images", "2", "--overwrite")
+    code, out, err = command(*unvalidated, "--images", "3", "--overwrite")
     assert code == 0, err
     assert out.startswith("- No ground truth")
     content = json.loads((folder / "diagnosis.json").read_text())
