@@ -1,0 +1,8 @@
+"""Label-free judgement: is one network better than another on photos without ground truth?"""
+
+from __future__ import annotations
+
+from noiseda.judgement.risk import Risk, risk
+from noiseda.judgement.verdict import SURE, Verdict, judge
+
+__all__ = ["SURE", "Risk", "Verdict", "judge", "risk"]
