@@ -102,11 +102,10 @@ def test_texture_is_not_noise() -> None:
 
 
 def test_a_photo_without_flat_areas_is_reported() -> None:
-    rows, columns = np.mgrid[:256, :256]
     # texture whose contrast differs from place to place, as that of real scenes does
-    contrast = 2 ** (4 + 2 * np.sin(rows / 50) * np.sin(columns / 60))
-    texture = 128 + contrast * np.sin(rows / 1.5) * np.sin(columns / 1.3)
-    textured = as_photo(np.repeat(texture[..., None], 3, 2) + 2 * white(6))
+    contrast = 2 ** np.random.default_rng(0).uniform(1, 5, (32, 32))
+    texture = np.kron(contrast, np.ones((16, 16)))[..., None] * correlated(6, 512, 512)[..., :1]
+    textured = as_photo(128 + texture + white(6, 512, 512))
     assert measure(textured).textured == 1
     # beside photos that have flat areas it does not count
     plain = [as_photo(gradient() + 5 * white(seed)) for seed in (7, 8)]

@@ -13,8 +13,8 @@ fine texture everywhere is taken for a noisy one; `Noise.textured` counts such p
 Tried and worse, on RENOIR and PolyU (studies/measurement has the numbers): wavelet MAD and the
 smallest principal component, which take correlated noise for texture (0.3 to 0.6 of the true σ);
 flat patches of the whole photo without classes of brightness, which are its least noisy ones;
-measuring all of the residual of patches that were chosen by it, or by its coarse part, which favours
-patches whose noise happens to be weak and little correlated.
+measuring the coarse variation with the fine one, which favours patches whose noise happens to be
+weak and little correlated.
 """
 
 from __future__ import annotations

@@ -134,8 +134,8 @@ def survey(
     copies = {name for group in identical for name in group[1:]}
     distinct = [name for name in sizes if name not in copies]
     area = sum(sizes[name][0] * sizes[name][1] for name in distinct)
-    chosen = _evenly(distinct, len(distinct) * _MOST_PIXELS // max(area, 1))
-    measured = set(_evenly(chosen, _MOST_MEASURED))
+    chosen = evenly(distinct, len(distinct) * _MOST_PIXELS // max(area, 1))
+    measured = set(evenly(chosen, _MOST_MEASURED))
 
     def glance(name: str) -> _Look | str:
         try:
@@ -178,7 +178,7 @@ def survey(
     )
 
 
-def _evenly(names: Sequence[str], most: int) -> list[str]:
+def evenly(names: Sequence[str], most: int) -> list[str]:
     """At most `most` of them, at least one, evenly spaced."""
     count = min(max(most, 1), len(names))
     return [names[index * len(names) // count] for index in range(count)]
