@@ -12,6 +12,8 @@ from typing import Any
 
 from noiseda.adaptation.base import OBJECTIVES, Batch, Objective, Randomness, charbonnier
 from noiseda.adaptation.noise_space import NoiseSpace
+from noiseda.adaptation.supervised import Supervised
+from noiseda.adaptation.two_scale import TwoScale
 from noiseda.adaptation.vanilla import Vanilla
 
 __all__ = [
@@ -20,6 +22,8 @@ __all__ = [
     "NoiseSpace",
     "Objective",
     "Randomness",
+    "Supervised",
+    "TwoScale",
     "Vanilla",
     "build",
     "charbonnier",
@@ -30,8 +34,9 @@ def build(name: str, **options: Any) -> Objective:
     """An objective with fresh weights (of its noise predictor, if it has one).
 
     Args:
-        name: "vanilla" or "noise-space".
-        **options: the keyword parameters of `Vanilla` or `NoiseSpace`.
+        name: "vanilla", "noise-space", "two-scale", or "supervised" (with ground truth, as an
+            upper bound).
+        **options: the keyword parameters of that objective's class.
 
     Raises:
         OptionError: unknown name or option, wrong type, value out of range.

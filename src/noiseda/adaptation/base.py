@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from noiseda.errors import DataError
+from noiseda.errors import DataError, OptionError
+from noiseda.networks.spec import ValueRange
 from noiseda.random import BatchRandom
 from noiseda.registry import Registry
 
 OBJECTIVES: Registry[Objective] = Registry("objective")
 
 Batch = Mapping[str, Any]
+Part = TypeVar("Part")
 
 
 class Randomness(Protocol):
@@ -30,7 +32,7 @@ class Objective(nn.Module):
     """Loss terms of one training step.
 
     Attributes:
-        needs: the images a batch must have, of "clean", "synthetic", "real", "unpaired".
+        needs: the images a batch must have, of "clean", "synthetic", "real", "unpaired", "truth".
     """
 
     needs: ClassVar[tuple[str, ...]] = ("clean", "synthetic")
@@ -44,6 +46,31 @@ class Objective(nn.Module):
     def patch_multiple(self) -> int:
         """Height and width of the batch's images must be multiples of this."""
         return 1
+
+    def attach(self, restorer: nn.Module) -> None:
+        """Make the parts that depend on the restoration network; call it once, before the
+        optimiser is made. Most objectives have none.
+
+        Args:
+            restorer: the network that will be trained; it is not kept.
+
+        Raises:
+            OptionError: the objective cannot be used with this network.
+        """
+
+    @staticmethod
+    def attached(part: Part | None) -> Part:
+        """`part`, which `attach` makes.
+
+        Raises:
+            OptionError: it was not made.
+        """
+        if part is None:
+            raise OptionError(
+                "this objective depends on the network; call attach(network) on it before making "
+                "the optimiser"
+            )
+        return part
 
     @abstractmethod
     def terms(
@@ -78,8 +105,13 @@ class Objective(nn.Module):
         if missing:
             raise DataError(f"this objective needs {', '.join(missing)} images in each batch")
         if random is None or isinstance(random, torch.Generator):
-            random = BatchRandom.from_generator(random, len(batch["clean"]))
+            random = BatchRandom.from_generator(random, len(batch[self.required[0]]))
         return self.terms(restorer, batch, progress, random)
+
+
+def scale_of(value_range: ValueRange) -> float:
+    """How many times larger differences are in this range than in [0, 1]."""
+    return 2.0 if value_range == "signed" else 1.0
 
 
 def charbonnier(restored: Tensor, clean: Tensor, epsilon: float = 1e-3) -> Tensor:
