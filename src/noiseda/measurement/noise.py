@@ -49,8 +49,9 @@ class Noise:
 
     Attributes:
         photos: how many were measured.
-        textured: how many of them have flat patches at less than half of their brightnesses. They
-            are left out, unless all are such: then texture may be taken for noise.
+        uneven: how many of them are unevenly noisy even where they are flat, at most of their
+            brightnesses: texture may be taken for noise, or the camera has denoised. They are left
+            out, unless all are such.
         patches: flat patches that were used, over all photos.
         sigma: overall σ of each colour: root mean square over a photo, median over photos.
         brightness: K brightnesses in [0, 1].
@@ -63,7 +64,7 @@ class Noise:
     """
 
     photos: int
-    textured: int
+    uneven: int
     patches: int
     sigma: Triple
     brightness: tuple[float, ...]
@@ -79,11 +80,6 @@ class Noise:
         return float(np.sqrt(np.mean(np.square(self.sigma))))
 
     @property
-    def covariance(self) -> np.ndarray:
-        """3×3 covariance of the colours of a pixel, in (1/255)²."""
-        return np.array(self.color) * np.outer(self.sigma, self.sigma)
-
-    @property
     def horizontal(self) -> np.ndarray:
         """3×4: correlation with the pixels 1 to 4 to the right, for each colour."""
         return np.array(self.correlation)[:, REACH, REACH + 1 :]
@@ -93,10 +89,14 @@ class Noise:
         """3×4: correlation with the pixels 1 to 4 below, for each colour."""
         return np.array(self.correlation)[:, REACH + 1 :, REACH]
 
+    @property
+    def neighbours(self) -> float:
+        """Correlation of neighbouring pixels, mean over colours and both directions."""
+        return float((self.horizontal + self.vertical)[:, 0].mean() / 2)
+
     def as_dict(self) -> dict[str, Any]:
         """Plain numbers and lists, for JSON."""
         values = {"overall": self.overall, **dataclasses.asdict(self)}
-        values["covariance"] = self.covariance.tolist()
         values["horizontal"] = self.horizontal.tolist()
         values["vertical"] = self.vertical.tolist()
         return {key: _plain(value) for key, value in values.items()}
@@ -148,7 +148,7 @@ def combine(photos: list[PhotoNoise]) -> Noise:
             f"no photo to measure the noise of; give at least one of {SIDE}×{SIDE} pixels"
         )
     measured = len(photos)
-    flat = [photo for photo in photos if photo.plateau >= 0.5]
+    flat = [photo for photo in photos if photo.even >= 0.5]
     photos = flat or photos
     logarithm = np.stack([_on_knots(photo) for photo in photos])
     strength = np.zeros(len(photos))
@@ -168,7 +168,7 @@ def combine(photos: list[PhotoNoise]) -> Noise:
     low, high = np.quantile(np.exp(strength), [0.1, 0.9]).tolist()
     return Noise(
         photos=measured,
-        textured=measured - len(flat),
+        uneven=measured - len(flat),
         patches=sum(photo.patches for photo in photos),
         sigma=_tuples(np.where(sigma > _FAINT, sigma, 0)),
         brightness=KNOTS,

@@ -11,9 +11,9 @@ from noiseda.measurement.patches import REACH, Patches
 
 _BINS = 8
 _FEWEST = 64
-# flat is a fifth of a class of brightness if it is not much noisier than its flattest few
+# flat is a fifth of a class of brightness if all of it is about equally noisy, else the least few
 _LEAST, _FLAT = 0.03, 0.2
-_PLATEAU = 1.25
+_EVEN = 1.2
 # patches with more black and white pixels say less about noise than about clipping; if hardly any
 # other are left, they have to do
 _CLIPPED = (0.02, 0.1, 0.5, 1.0)
@@ -40,7 +40,7 @@ class PhotoNoise:
         correlation: 3×9×9, 1 at distance 0, see `patches.autocovariance`.
         color: 3×3 correlation between the colours of a pixel.
         patches: flat patches that were used, mean over the colours.
-        plateau: share of the brightness classes in which the flattest patches are equally noisy.
+        even: share of the brightness classes in which the flattest patches are equally noisy.
             Where they are not, texture may be taken for noise, and σ is an upper bound.
     """
 
@@ -50,7 +50,7 @@ class PhotoNoise:
     correlation: np.ndarray
     color: np.ndarray
     patches: int
-    plateau: float
+    even: float
 
 
 def measure(photo: np.ndarray) -> PhotoNoise:
@@ -59,7 +59,7 @@ def measure(photo: np.ndarray) -> PhotoNoise:
     points: list[np.ndarray] = []
     levels: list[np.ndarray] = []
     chosen: list[np.ndarray] = []
-    plateau: list[float] = []
+    even: list[float] = []
     correlation = np.stack([IDENTITY] * 3)
     overall = np.zeros(3)
     # each colour in units of its own noise, or the noisiest would decide alone
@@ -69,7 +69,7 @@ def measure(photo: np.ndarray) -> PhotoNoise:
         classes = _classes(found, texture, channel)
         point = np.array([found.brightness[c.flat, channel].mean() for c in classes])
         level = _envelope(point, np.array([c.level for c in classes]))
-        flat = np.concatenate([c.flat for c in classes if c.plateau] or [c.flat for c in classes])
+        flat = np.concatenate([c.flat for c in classes if c.even] or [c.flat for c in classes])
         expected = np.interp(found.brightness[flat, channel], point, level)
         alike = _alike(found.variance[flat, channel], expected)
         flat, expected = flat[alike], expected[alike]
@@ -87,23 +87,23 @@ def measure(photo: np.ndarray) -> PhotoNoise:
         points.append(np.clip(point / 255, 0, 1))
         levels.append(level)
         chosen.append(flat)
-        plateau.append(sum(c.plateau for c in classes) / len(classes))
+        even.append(sum(c.even for c in classes) / len(classes))
     used = round(sum(map(len, chosen)) / 3)
     color = _color(found, chosen, points, levels)
-    return PhotoNoise(points, levels, overall, correlation, color, used, float(np.mean(plateau)))
+    return PhotoNoise(points, levels, overall, correlation, color, used, float(np.mean(even)))
 
 
 @dataclass(frozen=True, eq=False)
 class _Class:
     """The flattest patches of one class of brightness, and their σ.
 
-    `plateau` tells that patches somewhat less flat have the same variance, as noise has; texture
+    `even` tells that patches somewhat less flat have the same variance, as noise has; texture
     grows.
     """
 
     flat: np.ndarray
     level: float
-    plateau: bool
+    even: bool
 
 
 def _classes(found: Patches, texture: np.ndarray, channel: int) -> list[_Class]:
@@ -118,14 +118,18 @@ def _classes(found: Patches, texture: np.ndarray, channel: int) -> list[_Class]:
     for members in np.array_split(usable, count):
         order = members[np.argsort(texture[members], kind="stable")]
         few, flat = (order[: max(8, int(share * len(order)))] for share in (_LEAST, _FLAT))
-        least, level = _level(found, few, channel), _level(found, flat, channel)
-        plateau = level <= _PLATEAU * max(least, ROUNDING)
-        classes.append(_Class(flat, level, True) if plateau else _Class(few, least, False))
+        even = _evenness(found.variance[flat, channel]) <= _EVEN
+        used = flat if even else few
+        level = float(np.sqrt(np.median(found.variance[used, channel])))
+        classes.append(_Class(used, level, even))
     return classes
 
 
-def _level(found: Patches, chosen: np.ndarray, channel: int) -> float:
-    return float(np.sqrt(np.median(found.variance[chosen, channel])))
+def _evenness(variance: np.ndarray) -> float:
+    """Median σ over the one that a tenth of the patches stay below: 1.05 for white noise, 1.08 to
+    1.14 for RENOIR's, more where texture adds to it or a camera has removed some of it."""
+    low, middle = np.maximum(np.quantile(variance, [0.1, 0.5]), ROUNDING**2)
+    return float(np.sqrt(middle / low))
 
 
 def _envelope(point: np.ndarray, level: np.ndarray) -> np.ndarray:

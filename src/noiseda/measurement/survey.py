@@ -21,11 +21,12 @@ from noiseda.measurement import photo as one_photo
 from noiseda.measurement.noise import Noise, combine, large_enough
 from noiseda.measurement.photo import PhotoNoise
 
+SMALL = 64
+"""Photos with a side below this count as small, in pixels."""
+
 # photos looked at, evenly over the folder: decoding takes the time
-_MOST_PIXELS = 1_500_000_000
+_MOST_PIXELS, _MOST_PHOTOS = 1_500_000_000, 2000
 _MOST_MEASURED = 64
-_FEW = 5
-_SMALL = 64
 # bounds of `look`'s numbers
 _ALIKE, _SOFT, _BLOCKED = 0.95, 0.33, 1.3
 
@@ -68,36 +69,10 @@ class Survey:
         copies = sum(len(group) - 1 for group in self.identical)
         return self.files - len(self.unreadable) - copies
 
-    def hints(self) -> list[str]:
-        """What to know or to do before training on these photos, a sentence each."""
-        found = []
-        if self.usable < _FEW:
-            found.append(
-                f"only {self.usable} usable: add photos, {_FEW} or more of different scenes"
-            )
-        if self.unreadable:
-            found.append(f"{len(self.unreadable)} cannot be read, first {self.unreadable[0][0]}")
-        if self.identical:
-            found.append(f"{_listed(self.identical)} the same file more than once; one is enough")
-        if self.similar:
-            found.append(f"{_listed(self.similar)} nearly the same; other scenes help more")
-        if self.small:
-            found.append(f"{len(self.small)} smaller than {_SMALL} pixels, first {self.small[0]}")
-        if self.soft:
-            found.append(f"{len(self.soft)} without a sharp edge, first {self.soft[0]}")
-        if len(self.blocked) > self.looked_at / 2:
-            found.append("most were compressed as JPEG: their noise has traces of its blocks")
-        if self.noise and self.noise.textured > self.noise.photos / 2:
-            found.append(
-                "most have hardly any flat area: texture may have been taken for noise, of which "
-                "there is no more than measured"
-            )
-        return found
-
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
-        values = {**dataclasses.asdict(self), "usable": self.usable, "hints": self.hints()}
-        return {**values, "noise": self.noise.as_dict() if self.noise else None}
+        noise = self.noise.as_dict() if self.noise else None
+        return {**dataclasses.asdict(self), "usable": self.usable, "noise": noise}
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,8 +86,8 @@ class _Look:
 def survey(
     folder: str | os.PathLike[str], progress: Callable[[int, int], None] | None = None
 ) -> Survey:
-    """Look at a folder: the headers of all images, the pixels of up to 1500 megapixels of them, the
-    noise of up to 64.
+    """Look at a folder: the headers of all images, the pixels of up to 2000 of them and 1500
+    megapixels, the noise of up to 64.
 
     Args:
         folder: of image files, at any depth.
@@ -134,7 +109,7 @@ def survey(
     copies = {name for group in identical for name in group[1:]}
     distinct = [name for name in sizes if name not in copies]
     area = sum(sizes[name][0] * sizes[name][1] for name in distinct)
-    chosen = evenly(distinct, len(distinct) * _MOST_PIXELS // max(area, 1))
+    chosen = evenly(distinct, min(len(distinct) * _MOST_PIXELS // max(area, 1), _MOST_PHOTOS))
     measured = set(evenly(chosen, _MOST_MEASURED))
 
     def glance(name: str) -> _Look | str:
@@ -169,7 +144,7 @@ def survey(
         unreadable=tuple(sorted(unreadable.items())),
         looked_at=len(looks),
         megapixels=(float(min(areas)), float(np.median(areas)), float(max(areas))),
-        small=tuple(name for name, size in sizes.items() if min(size) < _SMALL),
+        small=tuple(name for name, size in sizes.items() if min(size) < SMALL),
         identical=identical,
         similar=_similar(looks),
         soft=tuple(name for name, seen in looks.items() if seen.sharpness < _SOFT),
@@ -202,11 +177,12 @@ def _similar(looks: dict[str, _Look]) -> tuple[tuple[str, ...], ...]:
     if not names:
         return ()
     vectors = np.stack([looks[name].composition for name in names])
-    group = list(range(len(names)))
-    for one, two in zip(*np.nonzero(np.triu(vectors @ vectors.T > _ALIKE, 1)), strict=True):
-        old, new = group[two], group[one]
-        group = [new if value == old else value for value in group]
-    return tuple(_groups(zip(group, names, strict=True)))
+    group = np.arange(len(names))
+    for alike in vectors @ vectors.T > _ALIKE:
+        linked = group[alike]
+        if len(linked) > 1:
+            group[np.isin(group, linked)] = linked.min()
+    return tuple(_groups(zip(group.tolist(), names, strict=True)))
 
 
 def _groups(labelled: Iterable[tuple[Any, str]]) -> list[tuple[str, ...]]:
@@ -215,11 +191,3 @@ def _groups(labelled: Iterable[tuple[Any, str]]) -> list[tuple[str, ...]]:
     for label, name in labelled:
         found[label].append(name)
     return [tuple(names) for names in found.values() if len(names) > 1]
-
-
-def _listed(groups: Sequence[Sequence[str]]) -> str:
-    """The first group and how many more there are, to begin a sentence with."""
-    first = " and ".join(groups[0][:2]) + (", …," if len(groups[0]) > 2 else "")
-    more = len(groups) - 1
-    others = f" (and {more} other group{'s' * (more > 1)})" if more else ""
-    return f"{first}{others} are"
