@@ -47,10 +47,15 @@ the true σ. Uneven counts the photos whose flat areas are not equally noisy; th
 out unless all are such. Made by `make study-measurement`.
 
 What it says: the noise of cameras and developing (RENOIR, the synthetic camera) is measured within
-a few percent, its correlation within a few hundredths, where the wavelets find half. Cameras that
+a few percent, its correlation within a few hundredths, where the wavelets find a third of it. Cameras that
 denoise (PolyU) leave less in flat areas than elsewhere, so a third is missed. BSDS500 is small and
 full of fine texture, which counts as noise of σ about 5 in single photos: white noise is well
-measured from σ 15 or 25 on, weaker noise is not. Photos marked as uneven are those two kinds.
+measured from σ 15 or 25 on, weaker noise is not; what is measured is an upper bound. Uneven marks
+most photos of those two kinds and none of RENOIR. At σ 50 black and white hide some of the noise
+of dark and bright areas.
+
+"bsds500 gaussian 15" is BSDS500 val with white noise of σ 15, "bsds500 camera" with the degradation
+`camera` at shot noise 0.006 to 0.02 and read noise 0.02 to 0.04.
 """
 
 
@@ -220,20 +225,19 @@ def readme(result: dict[str, Any]) -> str:
         lines += row(
             name,
             found["photos"],
-            found["true"][1],
-            found["measured"][1],
+            f"{found['true'][1]:.1f}",
+            f"{found['measured'][1]:.1f}",
             "" if silent else spread(found["ratio"]),
-            "" if silent else found["wavelet_ratio"][1],
+            "" if silent else f"{found['wavelet_ratio'][1]:.2f}",
             found["uneven"],
-            found["set"]["measured"],
+            f"{found['set']['measured']:.1f}",
         )
     lines += ["", "σ by brightness, measured over true: median and range of the middle 80 %.", ""]
     lines += row("photos", "below 0.3", "0.3 to 0.7", "above 0.7")
     for name, found in sets.items():
         if found["true"][1] > 0.3:
             lines += row(name, *(spread(found["ratio_by_brightness"][b]) for b in BANDS))
-    lines += ["", "Correlation at distances 1, 2 and 3: true, median of the photos, error of a", ""]
-    lines[-2] += " single photo at distance 1, set."
+    lines += ["", "Correlation at distances 1, 2 and 3; error of single photos at distance 1.", ""]
     lines += row("photos", "true", "measured", "error", "set")
     for name, found in sets.items():
         if found["true"][1] > 0.3:
@@ -262,7 +266,8 @@ def spread(values: list[float]) -> str:
 
 
 def plain(values: list[float]) -> str:
-    return ", ".join(f"{value:.2f}" for value in values)
+    # adding 0 turns −0 into 0
+    return ", ".join(f"{round(value, 2) + 0.0:.2f}" for value in values)
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ def flat(noise: np.ndarray) -> Noise:
 def test_gaussian_noise_is_known(clamp: bool) -> None:
     found = known({**GAUSSIAN, "sigma": [10, 40], "clamp": clamp})
     assert found.sigma == pytest.approx((10, 40), abs=2.5)
-    assert found.neighbours == pytest.approx((0, 0), abs=0.03)
+    assert found.neighbours == pytest.approx((0, 0), abs=0.04)
     assert known({**GAUSSIAN, "sigma": [10, 40], "clamp": clamp}) == found
     silent = known({"name": "gaussian", "sigma": [0, 0]})
     assert (silent.sigma, silent.neighbours) == ((0, 0), (0, 0))
@@ -43,8 +43,8 @@ def test_other_noise_is_known() -> None:
     assert camera.sigma[0] < 5 < 25 < camera.sigma[1]
     noise = measure([as_photo(128 + 9 * correlated(seed)) for seed in range(3)])
     again = known({"name": "matched", **matched_options(noise)})
-    assert again.sigma == pytest.approx((9, 9), abs=0.6)
-    assert again.neighbours == pytest.approx([noise.neighbours] * 2, abs=0.05)
+    assert again.sigma == pytest.approx([noise.overall] * 2, rel=0.07)
+    assert again.neighbours == pytest.approx([noise.neighbours] * 2, abs=0.06)
     with pytest.raises(OptionError, match="gausian"):
         known({"name": "gausian"})
 
@@ -53,7 +53,7 @@ def test_known_noise_is_not_worth_adapting_to() -> None:
     strength, grain = novelty(flat(10 * white(1)), recipe(GAUSSIAN))
     assert "σ 10" in strength
     assert "within the strengths" in strength
-    assert "gaussian, σ about 1 to 47" in strength
+    assert "gaussian, σ about 1 to 49" in strength
     assert "little in the noise to adapt to" in grain
 
 

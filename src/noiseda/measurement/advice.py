@@ -20,10 +20,10 @@ FEW = 5
 
 # in 1/255; below it the photos hardly change
 _FAINT = 2.0
-# correlations that differ by less are alike: the measurement of a set is wrong by up to this if σ is
-# 5 or more, see studies/measurement
+# correlations that differ by less are alike: a set's may be wrong by as much (studies/measurement,
+# white noise of σ 5)
 _ALIKE = 0.15
-_DRAWS, _SIDE, _GRAYS = 64, 48, (0.25, 0.5, 0.75)
+_DRAWS, _SIDE, _GRAYS = 64, 64, (0.25, 0.5, 0.75)
 
 
 @dataclass(frozen=True)

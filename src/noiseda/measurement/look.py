@@ -11,9 +11,9 @@ _WINDOW = 1024
 def composition(photo: np.ndarray) -> np.ndarray:
     """A vector of unit length whose product with another photo's tells how alike they are.
 
-    Differences of brightness between neighbouring cells of a 16×16 grid. On the test photos a
-    photo and its copy (JPEG quality 40 and half size, added noise of σ 15, three rows and columns
-    cut off) have at least 0.97; frames of a film 0.9; others at most 0.76.
+    Differences of brightness between neighbouring cells of a 16×16 grid. A photo and its copy of
+    another size, exposure or crop by a few pixels have more than 0.95, different photos of BSDS500
+    less than 0.8.
 
     Returns:
         480 numbers; all 0 for a photo without structure.
@@ -35,9 +35,9 @@ def composition(photo: np.ndarray) -> np.ndarray:
 def sharpness(photo: np.ndarray) -> float:
     """Steepness of the sharpest edges over that of a copy four times smaller.
 
-    In the middle of the photo, in the direction where it is less. About 0.7 to 1 for a sharp
-    photo, 0.5 after a Gaussian blur of σ 1, 0.32 of σ 2, 0.25 if no detail is finer than four
-    pixels. Noise hides blur.
+    In the middle of the photo, in the direction where it is less. Above 0.5 for a sharp photo,
+    below 0.33 after a Gaussian blur of σ 3; 0.25 if no detail is finer than four pixels. Noise
+    hides blur.
     """
     gray = _middle(photo)
     height, width = (size // 4 * 4 for size in gray.shape)
@@ -54,8 +54,8 @@ def sharpness(photo: np.ndarray) -> float:
 def blockiness(photo: np.ndarray) -> float:
     """How much more the brightness bends every eighth row and column; 1 not at all.
 
-    1.0 to 1.1 without compression; JPEG of quality 75: 1.24, 50: 1.5, 30: 1.8, 10: 3 (medians over
-    photos). Wherever the blocks begin.
+    About 1 without compression, below 1.3 in the JPEG files of BSDS500, above at JPEG quality 30.
+    Wherever the blocks begin.
     """
     gray = _middle(photo)
     ratios = []

@@ -40,8 +40,8 @@ class PhotoNoise:
         correlation: 3×9×9, 1 at distance 0, see `patches.autocovariance`.
         color: 3×3 correlation between the colours of a pixel.
         patches: flat patches that were used, mean over the colours.
-        even: share of the brightness classes in which the flattest patches are equally noisy.
-            Where they are not, texture may be taken for noise, and σ is an upper bound.
+        even: share of the brightness classes in which the flattest fifth is equally noisy, mean
+            over the colours. Elsewhere texture may be taken for noise, or the camera has denoised.
     """
 
     brightness: list[np.ndarray]
@@ -56,50 +56,64 @@ class PhotoNoise:
 def measure(photo: np.ndarray) -> PhotoNoise:
     """Measure a photo, H×W×3 with H and W at least `patches.SIDE`."""
     found = patches.cut(photo)
-    points: list[np.ndarray] = []
-    levels: list[np.ndarray] = []
-    chosen: list[np.ndarray] = []
-    even: list[float] = []
-    correlation = np.stack([IDENTITY] * 3)
-    overall = np.zeros(3)
     # each colour in units of its own noise, or the noisiest would decide alone
     common = np.maximum(np.quantile(found.coarse, 0.2, axis=0), 0.1)
     texture = (found.coarse / common).sum(1)
-    for channel in range(3):
-        classes = _classes(found, texture, channel)
-        point = np.array([found.brightness[c.flat, channel].mean() for c in classes])
-        level = _envelope(point, np.array([c.level for c in classes]))
-        flat = np.concatenate([c.flat for c in classes if c.even] or [c.flat for c in classes])
-        expected = np.interp(found.brightness[flat, channel], point, level)
-        alike = _alike(found.variance[flat, channel], expected)
-        flat, expected = flat[alike], expected[alike]
-        if len(flat):
-            # of unit variance, so that bright and dark patches count the same
-            fine = patches.autocovariance(found.residual(flat, channel) / expected[:, None])
-            true = patches.unbiased(fine)
-            # what the coarse part adds to the variance; with a few patches it is little known
-            growth = patches.FREEDOM / patches.SIDE**2 * true[REACH, REACH] / fine[REACH, REACH]
-            if 0.8 < growth < 4:
-                correlation[channel] = true / true[REACH, REACH]
-                level = level * np.sqrt(max(growth, 1))
-        spread = np.interp(found.brightness[:, channel], point, level)
-        overall[channel] = np.sqrt((spread**2).mean())
-        points.append(np.clip(point / 255, 0, 1))
-        levels.append(level)
-        chosen.append(flat)
-        even.append(sum(c.even for c in classes) / len(classes))
-    used = round(sum(map(len, chosen)) / 3)
-    color = _color(found, chosen, points, levels)
-    return PhotoNoise(points, levels, overall, correlation, color, used, float(np.mean(even)))
+    colors = [_measure(found, texture, channel) for channel in range(3)]
+    spread = np.stack([color.at(found.brightness[:, c]) for c, color in enumerate(colors)])
+    return PhotoNoise(
+        brightness=[np.clip(color.point / 255, 0, 1) for color in colors],
+        sigma=[color.level for color in colors],
+        overall=np.sqrt((spread**2).mean(1)),
+        correlation=np.stack([color.correlation for color in colors]),
+        color=_color(found, colors),
+        patches=round(sum(len(color.flat) for color in colors) / 3),
+        even=float(np.mean([color.even for color in colors])),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Color:
+    """Noise of one colour: σ `level` at brightnesses `point`, both in 1/255, and the flat patches
+    it comes from; `even` as in `PhotoNoise`."""
+
+    point: np.ndarray
+    level: np.ndarray
+    flat: np.ndarray
+    correlation: np.ndarray
+    even: float
+
+    def at(self, brightness: np.ndarray) -> np.ndarray:
+        """σ where the brightness, in 1/255, is this."""
+        return np.interp(brightness, self.point, self.level)
+
+
+def _measure(found: Patches, texture: np.ndarray, channel: int) -> _Color:
+    brightness = found.brightness[:, channel]
+    classes = _classes(found, texture, channel)
+    point = np.array([brightness[c.flat].mean() for c in classes])
+    level = _envelope(point, np.array([c.level for c in classes]))
+    flat = np.concatenate([c.flat for c in classes if c.even] or [c.flat for c in classes])
+    expected = np.interp(brightness[flat], point, level)
+    alike = _alike(found.variance[flat, channel], expected)
+    flat, expected = flat[alike], expected[alike]
+    correlation = IDENTITY
+    if len(flat):
+        # of unit variance, so that bright and dark patches count the same
+        fine = patches.autocovariance(found.residual(flat, channel) / expected[:, None])
+        true = patches.unbiased(fine)
+        # what the coarse part adds to the variance; with a few patches it is little known
+        growth = patches.FREEDOM / patches.SIDE**2 * true[REACH, REACH] / fine[REACH, REACH]
+        if 0.8 < growth < 4:
+            correlation = true / true[REACH, REACH]
+            level = level * np.sqrt(max(growth, 1))
+    even = sum(c.even for c in classes) / len(classes)
+    return _Color(point, level, flat, correlation, even)
 
 
 @dataclass(frozen=True, eq=False)
 class _Class:
-    """The flattest patches of one class of brightness, and their σ.
-
-    `even` tells that patches somewhat less flat have the same variance, as noise has; texture
-    grows.
-    """
+    """The flattest patches of one class of brightness, their σ, and whether they are even."""
 
     flat: np.ndarray
     level: float
@@ -126,8 +140,11 @@ def _classes(found: Patches, texture: np.ndarray, channel: int) -> list[_Class]:
 
 
 def _evenness(variance: np.ndarray) -> float:
-    """Median σ over the one that a tenth of the patches stay below: 1.05 for white noise, 1.08 to
-    1.14 for RENOIR's, more where texture adds to it or a camera has removed some of it."""
+    """Median σ over the one that a tenth of the patches stay below.
+
+    By chance 1.05 for white noise, a little more for correlated noise; much more where texture adds
+    to it or a camera has removed some of it.
+    """
     low, middle = np.maximum(np.quantile(variance, [0.1, 0.5]), ROUNDING**2)
     return float(np.sqrt(middle / low))
 
@@ -144,16 +161,10 @@ def _alike(variance: np.ndarray, expected: np.ndarray) -> np.ndarray:
     return (variance > 0) & (variance <= _TOLERANCE * expected**2)
 
 
-def _color(
-    found: Patches, chosen: list[np.ndarray], points: list[np.ndarray], levels: list[np.ndarray]
-) -> np.ndarray:
+def _color(found: Patches, colors: list[_Color]) -> np.ndarray:
     """Correlation between colours, from patches that are flat in all of them."""
-    flat = np.unique(np.concatenate(chosen))
-    if not len(flat):
-        return np.eye(3)
-    expected = np.stack(
-        [np.interp(found.brightness[flat, c] / 255, points[c], levels[c]) for c in range(3)], 1
-    )
+    flat = np.unique(np.concatenate([color.flat for color in colors]))
+    expected = np.stack([color.at(found.brightness[flat, c]) for c, color in enumerate(colors)], 1)
     kept = _alike(found.variance[flat], expected).all(1)
     if not kept.any():
         return np.eye(3)
