@@ -10,7 +10,7 @@ Against ground truth (studies/measurement, medians over photos): 0.98 of the tru
 1.07 on synthetic camera noise, with correlations right to 0.02, where wavelets find 0.35 of σ, as
 they take correlated noise for detail. What flat patches cannot tell: cameras that denoise leave
 more noise in texture than in flat areas (PolyU: 0.63), and fine texture everywhere counts as noise
-(small clean photos of BSDS500: σ 5). In both cases flat areas are not equally noisy, which
+(small clean photos of BSDS500: σ 5). In most such photos flat areas are not equally noisy, which
 `Noise.uneven` counts.
 """
 
