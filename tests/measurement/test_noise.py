@@ -111,6 +111,10 @@ def test_a_photo_without_flat_areas_is_reported() -> None:
     together = measure([textured, *plain])
     assert (together.photos, together.uneven) == (3, 1)
     assert together.sigma == measure(plain).sigma
+    # one plain photo does not speak for two textured ones
+    mostly = measure([textured, textured, plain[0]])
+    assert mostly.uneven == 2
+    assert mostly.sigma == measure(textured).sigma
 
 
 def test_clipping_is_not_low_noise() -> None:

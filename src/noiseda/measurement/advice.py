@@ -101,7 +101,7 @@ def novelty(noise: Noise | None, recipe: Mapping[str, Any] | None) -> list[str]:
             f"There is little noise (σ {noise.overall:.1f} of 255): little to gain, adaptation is "
             "unlikely to help."
         )
-    if noise.uneven > noise.photos / 2:
+    if _rough(noise):
         told.append(
             "In most photos even the flat areas are not equally noisy, so the measured noise is "
             "rough: with fine texture everywhere it is an upper bound; if the camera denoises, "
@@ -124,19 +124,8 @@ def _compared(noise: Noise, recipe: Mapping[str, Any] | None) -> list[str]:
         f"The noise (σ {noise.overall:.1f} of 255) is {where} the strengths the model was trained "
         f"on ({degradation['name']}, σ about {low:.0f} to {high:.0f})."
     ]
-    here, (least, most) = noise.neighbours, trained.neighbours
-    there = f"{least:.2f} to {most:.2f}" if most - least > _ALIKE else f"{(least + most) / 2:.2f}"
-    numbers = f"neighbouring pixels correlate by {here:.2f}, in training by {there}"
-    if not least - _ALIKE <= here <= most + _ALIKE:
-        grain = "coarser" if here > most else "finer"
-        told.append(f"Its grain is {grain} than any the model was trained on: {numbers}.")
-    elif where != "within":
-        told.append(f"Its grain is known to the model: {numbers}.")
-    else:
-        told.append(
-            f"Its grain is known to the model, too: {numbers}; there is little in the noise to "
-            "adapt to."
-        )
+    if noise.overall >= _FAINT:
+        told.append(_grain(noise, trained, known_strength=where == "within"))
     objective = recipe.get("objective", {}).get("name", "vanilla")
     if objective != "vanilla":
         told.append(
@@ -144,6 +133,29 @@ def _compared(noise: Noise, recipe: Mapping[str, Any] | None) -> list[str]:
             "their noise."
         )
     return told
+
+
+def _grain(noise: Noise, trained: Known, known_strength: bool) -> str:
+    if _rough(noise):
+        return "Whether its grain is new to the model cannot be told: texture has grain, too."
+    here, (least, most) = noise.neighbours, trained.neighbours
+    there = f"{least:.2f} to {most:.2f}" if most - least > _ALIKE else _two((least + most) / 2)
+    numbers = f"neighbouring pixels correlate by {_two(here)}, in training by {there}"
+    if not least - _ALIKE <= here <= most + _ALIKE:
+        grain = "coarser" if here > most else "finer"
+        return f"Its grain is {grain} than any the model was trained on: {numbers}."
+    if not known_strength:
+        return f"Its grain is known to the model: {numbers}."
+    return f"Its grain is known to the model, too: {numbers}; there is little in the noise to adapt to."
+
+
+def _rough(noise: Noise) -> bool:
+    return noise.uneven > noise.photos / 2
+
+
+def _two(value: float) -> str:
+    # adding 0 turns −0 into 0
+    return f"{round(value, 2) + 0.0:.2f}"
 
 
 def _outer(values: np.ndarray) -> tuple[float, float]:

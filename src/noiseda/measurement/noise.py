@@ -48,7 +48,7 @@ class Noise:
         photos: how many were measured.
         uneven: how many of them are unevenly noisy even where they are flat, at most of their
             brightnesses: texture may be taken for noise, or the camera has denoised. They are left
-            out, unless all are such.
+            out, unless most are such.
         patches: flat patches that were used, over all photos.
         sigma: overall σ of each colour: root mean square over a photo, median over photos.
         brightness: K brightnesses in [0, 1].
@@ -146,7 +146,9 @@ def combine(photos: list[PhotoNoise]) -> Noise:
         )
     measured = len(photos)
     flat = [photo for photo in photos if photo.even >= 0.5]
-    photos = flat or photos
+    # a few even ones do not speak for the others
+    if len(flat) >= measured / 2:
+        photos = flat
     logarithm = np.stack([_on_knots(photo) for photo in photos])
     strength = np.zeros(len(photos))
     curve = _median(logarithm)
