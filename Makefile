@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .PHONY: setup demo test lint format types check readme clean
-.PHONY: study-demo study-first-run study-loader benchmark
+.PHONY: study-demo study-first-run study-loader study-measurement benchmark
 
 setup: $(VENV)/.ready
 
@@ -49,6 +49,9 @@ study-first-run: setup
 
 study-loader: setup
 	$(BIN)/python studies/loader/run.py
+
+study-measurement: setup
+	$(BIN)/python studies/measurement/run.py
 
 benchmark: setup
 	$(BIN)/python benchmarks/speed.py

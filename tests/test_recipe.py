@@ -176,7 +176,7 @@ def test_steps_cover_all_images(file: Path) -> None:
         ("objective.predictor.name=sr33", "unknown noise predictor 'sr33'; did you mean 'sr3'?"),
         ("objective.predictor.name=[3]", "unknown noise predictor [3]"),
         ("objective.schedule.name=linaer", "name: input should be 'linear'"),
-        ("degradation.name=rain", "unknown degradation 'rain'; known: camera, gaussian"),
+        ("degradation.name=rain", "unknown degradation 'rain'; known: camera, gaussian, matched"),
         ("task=denoize", "task: unknown task; did you mean 'denoise'? (got 'denoize')"),
         # wrong type
         ("training.images=many", "training.images: input should be a valid integer"),

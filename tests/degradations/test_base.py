@@ -15,12 +15,21 @@ from noiseda.degradations import DEGRADATIONS, Degradation, build
 from noiseda.errors import OptionError
 from tests.degradations.conftest import examples, picture, seeded, seeds
 
+MATCHED: dict[str, Any] = {
+    "brightness": (0.1, 0.4, 0.9),
+    "sigma": ((2, 1, 3), (8, 5, 7), (20, 12, 15)),
+    "correlation": (((0.05, 0.2, 0.1), (0.4, 1, 0.4), (0.1, 0.2, 0.05)),),
+    "color": ((1, 0.3, 0.1), (0.3, 1, 0.2), (0.1, 0.2, 1)),
+    "scale": (0.5, 2),
+}
 VARIANTS: list[tuple[str, dict[str, Any]]] = [
     ("gaussian", {}),
     ("gaussian", {"sigma": (5, 25), "clamp": True}),
     ("camera", {}),
     ("camera", {"demosaic": "malvar", "artifacts": True, "strength": 3}),
     ("camera", {"jpeg": (30, 95), "tone": (0, 0)}),
+    ("matched", {}),
+    ("matched", MATCHED),
 ]
 
 
@@ -28,7 +37,7 @@ variants = st.sampled_from(VARIANTS)
 
 
 def test_names() -> None:
-    assert {"gaussian", "camera"} <= set(DEGRADATIONS.names)
+    assert {"gaussian", "camera", "matched"} <= set(DEGRADATIONS.names)
 
 
 @examples
@@ -110,6 +119,13 @@ def test_batch_draws_like_single_calls(name: str, options: dict[str, Any]) -> No
         ("camera", {"demosaic": "ahd"}, "'malvar' or 'bilinear'"),
         ("camera", {"jpeg": (90, 50)}, "low 90 is above high 50"),
         ("camera", {"jpeg": (0, 50)}, "jpeg"),
+        ("matched", {"brightness": (0.5, 0.2)}, "do not increase"),
+        ("matched", {"brightness": (0.2, 0.5)}, "1 rows of sigma for 2 brightnesses"),
+        ("matched", {"sigma": ((1, 2),)}, "sigma.0"),
+        ("matched", {"correlation": (((1, 0), (0, 1)),)}, "one odd number of rows"),
+        ("matched", {"correlation": (((0.9,),),)}, "middle of a table is 0.9"),
+        ("matched", {"color": ((1, 2, 0), (2, 1, 0), (0, 0, 1))}, "color.0.1"),
+        ("matched", {"scale": (0, 1)}, "low above 0"),
     ],
 )
 def test_wrong_options_are_named(name: str, options: dict[str, Any], words: str) -> None:

@@ -13,9 +13,10 @@ from typing import Any
 from noiseda.degradations.base import DEGRADATIONS, Degradation
 from noiseda.degradations.camera import Camera
 from noiseda.degradations.gaussian import Gaussian
+from noiseda.degradations.matched import Matched
 from noiseda.degradations.mixture import Mixture
 
-__all__ = ["DEGRADATIONS", "Camera", "Degradation", "Gaussian", "Mixture", "build"]
+__all__ = ["DEGRADATIONS", "Camera", "Degradation", "Gaussian", "Matched", "Mixture", "build"]
 
 
 def build(name: str, **options: Any) -> Degradation:

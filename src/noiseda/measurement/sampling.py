@@ -1,0 +1,36 @@
+"""From measured noise to a degradation that draws the like."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from noiseda.measurement.noise import Noise
+from noiseda.measurement.patches import REACH
+
+
+def matched_options(noise: Noise) -> dict[str, Any]:
+    """Options of the degradation "matched": clean image in, photo with the measured noise out.
+
+        degradations.build("matched", **matched_options(measure(photos)))
+
+    Plain lists of numbers, rounded as for a recipe. The strength varies from sample to sample as it
+    does between the photos.
+    """
+    correlation = np.clip(noise.correlation, -1, 1)
+    farthest = [abs(np.array(lags)).max() for lags in (noise.horizontal, noise.vertical)]
+    if max(farthest) < 0.02:
+        # hardly more than the error of the measurement: white, and six times as fast
+        correlation = correlation[:, REACH : REACH + 1, REACH : REACH + 1]
+    return {
+        "brightness": _rounded(noise.brightness, 4),
+        "sigma": _rounded(noise.curve, 3),
+        "correlation": _rounded(correlation, 3),
+        "color": _rounded(np.clip(noise.color, -1, 1), 3),
+        "scale": _rounded(noise.scale, 3),
+    }
+
+
+def _rounded(values: Any, digits: int) -> list[Any]:
+    return np.round(np.asarray(values, np.float64), digits).tolist()
