@@ -9,17 +9,19 @@ let drag = null;
 
 const clamp = (value, low, high) => Math.max(low, Math.min(high, value));
 
+const room = () => [find("frame").clientWidth, 0.75 * innerHeight];
+
 // CSS pixels for one pixel of the photo; 100 % is one pixel of the screen for each
 function scale(photo) {
   if (state.zoom) return state.zoom / devicePixelRatio;
-  const room = [find("frame").clientWidth / photo.width, (0.78 * innerHeight) / photo.height];
-  return Math.min(1, ...room);
+  const [width, height] = room();
+  return Math.min(1, width / photo.width, height / photo.height);
 }
 
 function layout() {
   const photo = photos[state.photo], size = scale(photo);
   const full = [photo.width * size, photo.height * size];
-  const seen = [Math.min(full[0], find("frame").clientWidth), Math.min(full[1], 0.78 * innerHeight)];
+  const seen = room().map((length, axis) => Math.min(length, full[axis]));
   const start = full.map((length, axis) => {
     const half = seen[axis] / 2 / length;
     state.centre[axis] = clamp(state.centre[axis], half, 1 - half);
@@ -56,6 +58,9 @@ function show() {
     button.setAttribute("aria-pressed", number === state.photo);
   });
   find("message").textContent = "";
+  find("removed").hidden = !sides.some((side) => state[side] === "residual");
+  find("removed").textContent = "What was removed is the photo minus its restoration after adapting, " +
+    `times ${photo.gain}; grey is nothing. It should look like noise alone: outlines are lost detail.`;
   layout();
 }
 
@@ -85,6 +90,7 @@ function begin() {
     name.textContent = button.title = photo.name;
     image.src = photo.small;
     image.alt = "";
+    image.loading = "lazy";
     button.type = "button";
     button.append(image, name);
     button.onclick = () => { state.photo = number; state.centre = [0.5, 0.5]; show(); };

@@ -78,7 +78,7 @@ def _sections(report: Report) -> Iterable[str]:
         smallest, median, largest = photos.megapixels
         facts.append(("megapixels", f"{smallest:.3g} to {largest:.3g}, median {median:.3g}"))
     yield _section("The photos", _table(facts))
-    total = {"all": sum(report.times.values())} if len(report.times) > 1 else {}
+    total = {"total": sum(report.times.values())} if len(report.times) > 1 else {}
     times = {**report.times, **total}
     yield _section("Time", _table([(name, duration(times[name])) for name in times]))
     yield _section("While adapting", _history(report))

@@ -17,8 +17,8 @@ from noiseda.report.content import ShownPhoto
 #: What the page can show on either side, with the words for it.
 VIEWS = {
     "photo": "photo",
-    "start": "restored before adapting",
-    "adapted": "restored after adapting",
+    "start": "before adapting",
+    "adapted": "after adapting",
     "residual": "what was removed",
 }
 # longest side of the pictures to choose by, about
