@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup demo test lint format types check readme clean
+.PHONY: setup browser demo test lint format types check readme clean
 .PHONY: study-demo study-first-run study-loader benchmark
 
 setup: $(VENV)/.ready
@@ -14,10 +14,14 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[demo,dev]"
 	touch $@
 
+# Chromium, in which the tests open the report; where it cannot be had, they are skipped.
+browser:
+	@.ci/browser || echo "no Chromium: the tests of the report's page will be skipped"
+
 demo: setup
 	$(BIN)/noiseda demo -o demo --overwrite
 
-test: setup
+test: setup browser
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 $(TESTS)
 
 lint: setup

@@ -16,7 +16,7 @@ ROOT = Path(noiseda.__file__).parent
 # each imports only from those before it, and from the base
 LAYERS = [
     *("images", "degradations", "data", "networks", "checkpoint", "restoration", "evaluation"),
-    *("diffusion", "adaptation", "training", "comparison", "diagnosis", "demo", "cli"),
+    *("report", "diffusion", "adaptation", "training", "comparison", "diagnosis", "demo", "cli"),
     "__main__",
 ]
 # used by all; they use only each other

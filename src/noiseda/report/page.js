@@ -59,7 +59,7 @@ function show() {
   });
   find("message").textContent = "";
   find("removed").hidden = !sides.some((side) => state[side] === "residual");
-  find("removed").textContent = "What was removed is the photo minus its restoration after adapting, " +
+  find("removed").textContent = "Removed: the photo minus its restoration after adapting, " +
     `times ${photo.gain}; grey is nothing. It should look like noise alone: outlines are lost detail.`;
   layout();
 }

@@ -19,7 +19,7 @@ VIEWS = {
     "photo": "photo",
     "start": "before adapting",
     "adapted": "after adapting",
-    "residual": "what was removed",
+    "residual": "removed",
 }
 # longest side of the pictures to choose by, about
 _SMALL = 240

@@ -33,7 +33,11 @@ def write_report(folder: Path, content: Report) -> None:
     folder = Path(folder)
     pictures = Pictures(folder / FILES)
     try:
-        shown = [pictures.add(number, photo) for number, photo in enumerate(content.shown, 1)]
+        shown = []
+        for photo in content.shown:
+            shown.append(pictures.add(len(shown) + 1, photo))
+            # let it go before the next is asked for
+            del photo
         text = page(content, shown)
         try:
             # a file name that is not UTF-8 is shown with question marks
