@@ -25,7 +25,8 @@ def plain(height: int, width: int, colour: tuple[int, int, int]) -> np.ndarray:
 
 def coloured(name: str = "a.jpg", height: int = 120, width: int = 200) -> ShownPhoto:
     """A red photo, green before adapting and blue after it."""
-    return ShownPhoto(name, *(plain(height, width, colour) for colour in (RED, GREEN, BLUE)))
+    photo, start, adapted = (plain(height, width, colour) for colour in (RED, GREEN, BLUE))
+    return ShownPhoto(name, photo, start, adapted)
 
 
 def report(*shown: ShownPhoto, text: str = "words", **changes: Any) -> Report:
@@ -37,7 +38,11 @@ def report(*shown: ShownPhoto, text: str = "words", **changes: Any) -> Report:
         "photos": Photos(212, 2, 5, (0.3, 12, 24.2)),
         "looked": [f"looked {text}"],
         "noise": Noise(
-            knots, [2 + knots, 1 + knots, 3 + 2 * knots], [0.3, 0.1, 0], [0.2, 0.1, 0], np.eye(3)
+            brightness=knots,
+            sigma=np.stack([2 + knots, 1 + knots, 3 + 2 * knots]),
+            horizontal=[0.3, 0.1, 0],
+            vertical=[0.2, 0.1, 0],
+            colours=np.eye(3),
         ),
         "settings": {f"setting {text}": f"value {text}"},
         "times": {f"stage {text}": 14.2, "adapt": 3620.0},
@@ -80,12 +85,12 @@ class Opened:
         self.page.locator("#stage").screenshot(path=file)
         return images.read_rgb8(file)
 
-    def colours(self) -> tuple[str, str, str]:
-        """The plain colours a fortieth from the left, in the middle left of it, and right."""
+    def colours(self) -> tuple[str, ...]:
+        """The views whose colours are seen a fortieth from the left, in the middle left of it, and right."""
         seen = self.stage()
-        row = seen[seen.shape[0] // 4]
+        row = seen[seen.shape[0] // 10]
         places = (len(row) // 40, len(row) * 4 // 10, len(row) * 39 // 40)
-        return tuple(colour(row[place]) for place in places)  # type: ignore[return-value]
+        return tuple(colour(row[place]) for place in places)
 
     def loaded(self) -> None:
         self.page.wait_for_function(

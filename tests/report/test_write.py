@@ -8,9 +8,11 @@ import sys
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pytest
+from PIL import ImageCms
 
 from noiseda import images
 from noiseda.errors import ImageError, RunError
@@ -115,7 +117,7 @@ def test_pictures_are_the_photos(tmp_path: Path) -> None:
     # a colour edge in every pixel, which JPEG of half resolution would blur away
     stripes = np.zeros((32, 32, 3), np.uint8)
     stripes[:, ::2, 0] = stripes[:, 1::2, 2] = 200
-    profile = bytes(128) + b"a profile"
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     content = ShownPhoto("a", stripes, photo(32, 32), photo(32, 32, seed=1), profile)
     write_report(tmp_path, report(content))
     for name, pixels in (
@@ -143,7 +145,7 @@ def test_refused(tmp_path: Path) -> None:
         write_report(tmp_path, report(wide))
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(ValueError, match="none of better, worse, unsure"):
-        Verdict("good", "s")  # type: ignore[arg-type]
+        Verdict(cast(Any, "good"), "s")
     with pytest.raises(ValueError, match="outside"):
         Verdict("better", "s", 93)
     with pytest.raises(ValueError, match="of one size"):

@@ -91,7 +91,7 @@ def _section(title: str, body: str) -> str:
 
 
 def _noise(noise: Noise) -> str:
-    sigma = dict(zip(_COLOURS, noise.sigma, strict=True))
+    sigma = {name: np.asarray(values) for name, values in zip(_COLOURS, noise.sigma, strict=True)}
     chart = line_chart(
         noise.brightness, sigma, "brightness (0 black, 1 white)", "noise σ (1/255)", from_zero=True
     )
