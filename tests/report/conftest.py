@@ -86,7 +86,7 @@ class Opened:
         return images.read_rgb8(file)
 
     def colours(self) -> tuple[str, ...]:
-        """The views whose colours are seen a fortieth from the left, in the middle left of it, and right."""
+        """The views whose colours are seen at the left, left of the middle, and at the right."""
         seen = self.stage()
         row = seen[seen.shape[0] // 10]
         places = (len(row) // 40, len(row) * 4 // 10, len(row) * 39 // 40)

@@ -25,7 +25,8 @@ function layout() {
   const start = full.map((length, axis) => {
     const half = seen[axis] / 2 / length;
     state.centre[axis] = clamp(state.centre[axis], half, 1 - half);
-    return seen[axis] / 2 - state.centre[axis] * length;
+    const place = seen[axis] / 2 - state.centre[axis] * length;
+    return Math.round(place * devicePixelRatio) / devicePixelRatio;
   });
   stage.style.width = split.style.width = seen[0] + "px";
   stage.style.height = seen[1] + "px";
@@ -36,7 +37,9 @@ function layout() {
     const style = find(side + "-image").style;
     style.width = full[0] + "px";
     style.height = full[1] + "px";
-    style.transform = `translate(${start[0]}px, ${start[1]}px)`;
+    // not a transform, which would blur where it falls between the pixels of the screen
+    style.left = start[0] + "px";
+    style.top = start[1] + "px";
     style.imageRendering = state.zoom > 1 ? "pixelated" : "auto";
   }
   find("over").style.clipPath = `inset(0 0 0 ${split.value}%)`;
