@@ -201,7 +201,7 @@ def test_steps_cover_all_images(file: Path) -> None:
         ("training.ema_halflife=.inf", "training.ema_halflife: input should be a finite number"),
         ("training.precision=64", "training.precision: input should be '32-true'"),
         ("data.patch=4", "data.patch: input should be greater than or equal to 8 (got 4)"),
-        ("data.clean=[]", "data.clean: "),
+        ("data.clean=[]", "'data.clean' is missing"),
         ("network.width=-3", "network 'unet': width: input should be greater than"),
         ("network.value_range=sined", "unknown value_range 'sined'; did you mean 'signed'?"),
         ("objective.schedule.start=2", "start: input should be less than 1"),

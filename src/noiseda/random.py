@@ -45,6 +45,10 @@ class BatchRandom:
         seeds = torch.randint(2**62, (batch,), generator=source, device=device)
         return cls(torch.Generator().manual_seed(int(seed)) for seed in seeds)
 
+    def single(self) -> list[BatchRandom]:
+        """The draws of each sample alone; they advance together with these."""
+        return [BatchRandom([one]) for one in self._generators]
+
     def randint(self, low: int, high: int) -> Tensor:
         """B integers in [low, high)."""
         return torch.cat([torch.randint(low, high, (1,), generator=g) for g in self._generators])

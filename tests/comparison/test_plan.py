@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from noiseda.comparison.clock import Speed
 from noiseda.comparison.methods import trained
 from noiseda.comparison.plan import Asked, Layout, Plan, read_plan
 from noiseda.errors import OptionError, RunError
@@ -18,9 +19,13 @@ NAMES = ("gentle", "oracle")
 SPEEDS = {"vanilla": 0.1, "gentle": 0.4, "oracle": 0.15}
 
 
+def measured(speeds: dict[str, float], **teaching: float) -> dict[str, Speed]:
+    return {name: Speed(step, teaching.get(name, 0.0)) for name, step in speeds.items()}
+
+
 def planned(recipe: Recipe, **asked: Any) -> Plan:
     plan = Plan(Asked(**{"images": 10, **asked}), recipe.data.batch)
-    plan.note(trained(recipe, NAMES), SPEEDS)
+    plan.note(trained(recipe, NAMES), measured(SPEEDS))
     return plan
 
 
@@ -46,6 +51,16 @@ def test_lengths(compare_file: Path) -> None:
     assert planned(recipe, minutes=1e-6).steps("gentle", "equal-time") == 1
 
 
+def test_making_targets_takes_time_from_the_steps(compare_file: Path) -> None:
+    recipe = read_recipe(compare_file)
+    plan = Plan(Asked(images=10), recipe.data.batch)
+    plan.note(trained(recipe, NAMES), measured(SPEEDS, gentle=3.0))
+    # 5 steps of 0.4 seconds, and 3 seconds before them
+    assert plan.seconds == pytest.approx(5.0)
+    steps = [plan.steps(name, "equal-time") for name in ("vanilla", "gentle")]
+    assert steps == [50, 5]
+
+
 def test_a_method_that_joins_later_changes_no_length(compare_file: Path) -> None:
     recipe = read_recipe(compare_file)
     plan = planned(recipe)
@@ -53,7 +68,7 @@ def test_a_method_that_joins_later_changes_no_length(compare_file: Path) -> None
     (new,) = plan.unmeasured(methods)
     assert new.name == "noise-space"
     # the machine is half as fast now; the vanilla network beside it tells so
-    plan.note([methods[0], new], {"vanilla": 0.2, "noise-space": 2.0})
+    plan.note([methods[0], new], measured({"vanilla": 0.2, "noise-space": 2.0}))
     assert plan.speeds == {**SPEEDS, "noise-space": 1.0}
     assert plan.steps("vanilla", "equal-time") == 20
     assert plan.steps("noise-space", "equal-time") == 2

@@ -32,10 +32,18 @@ class Objective(nn.Module):
     """Loss terms of one training step.
 
     Attributes:
-        needs: the images a batch must have, of "clean", "synthetic", "real", "unpaired", "truth".
+        needs: the images a batch must have, of "clean", "synthetic", "real", "unpaired", "truth",
+            "taught".
+        rounds: how often, at equal intervals of the training, the targets "taught" are made by
+            `teach`; 0 if there are none.
+        windows: how many windows of the photos then take their place.
+        from_source: whether "clean" images are those of the source; else the "taught" ones.
     """
 
     needs: ClassVar[tuple[str, ...]] = ("clean", "synthetic")
+    rounds: int = 0
+    windows: int = 0
+    from_source: bool = True
 
     @property
     def required(self) -> tuple[str, ...]:
@@ -57,6 +65,18 @@ class Objective(nn.Module):
         Raises:
             OptionError: the objective cannot be used with this network.
         """
+
+    def teach(self, restorer: nn.Module, photo: Tensor) -> Tensor:
+        """The target of a window of a photo, for objectives that need "taught" images.
+
+        Args:
+            restorer: the network as it is at the beginning of the round.
+            photo: 1×3×H×W in [0, 1], H and W even.
+
+        Returns:
+            1×3×H×W in [0, 1].
+        """
+        raise NotImplementedError(f"{type(self).__name__} makes no targets")
 
     @staticmethod
     def attached(part: Part | None) -> Part:

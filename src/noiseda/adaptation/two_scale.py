@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import copy
-from typing import Annotated
+from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
@@ -44,9 +43,10 @@ def two_scale(restorer: nn.Module, image: Tensor, threshold: float) -> Tensor:
 
 
 def turn(images: Tensor, turns: Tensor) -> Tensor:
-    """Each image of the batch (B×C×H×W, square) by its own of the eight flips and rotations.
+    """Each image of the batch, B×C×H×W, by its own of the eight flips and rotations.
 
     Args:
+        images: square, unless all are turned alike.
         turns: B integers 0 to 7; quarter turns, and from 4 a flip after them.
     """
     turned = [
@@ -64,66 +64,71 @@ def turn_back(images: Tensor, turns: Tensor) -> Tensor:
 
 @OBJECTIVES.register("two-scale")
 class TwoScale(Objective):
-    """A frozen copy of the network as it was at the beginning teaches it on real photos.
+    """The network's own restorations of real photos at two scales teach it, in rounds.
 
-    Per step, with the degraded synthetic image x_s, its clean y_s, and a real photo x_r:
+    At the beginning of each round the network, as it is then, restores windows of the photos: the
+    target t is the mean of `two_scale` over the eight flips and rotations of a window. It is better
+    than the network alone, and what the network learns from it makes the next round's better
+    still. Per step, with the degraded synthetic image x_s, its clean y_s, and a real photo x_r:
 
-    - teacher: t = `two_scale`(f₀, x_r) of the photo in a random one of its eight flips and
-      rotations, whose average is better than each (as the loss averages over steps);
     - distillation: Charbonnier(f(x_r), t);
-    - re-noising: the teacher's residual x_r − t, turned by a random flip or rotation so that it no
-      longer shows the content it was taken from, is laid over t and rounded to 8 bits. The network
-      sees the photo's own content with the photo's own noise and a known answer:
+    - re-noising: what the target took away, x_r − t, turned by a random flip or rotation so that it
+      no longer shows the content it was taken from, is laid over t and rounded to 8 bits. The
+      network sees the photo's own content with the photo's own noise and a known answer:
       Charbonnier(f(t + turned(x_r − t)), t);
     - loss = Charbonnier(f(x_s), y_s) + distill · distillation + renoise · re-noising.
 
     Args:
-        threshold: of the teacher, see `two_scale`.
+        threshold: of the targets, see `two_scale`.
+        rounds: how often the targets are made, at equal intervals.
+        windows: how many windows of 256×256 pixels of the photos are learned from.
+        content: what the synthetic pairs show: the "source", clean images, or the "photos", whose
+            targets are degraded as the source would be. With these the network learns what such
+            photos show, and forgets of the source what they do not.
         distill, renoise: weights of the two terms.
         value_range: range in which the losses are computed, see `Vanilla`.
     """
 
-    needs = ("clean", "synthetic", "real")
+    needs = ("clean", "synthetic", "real", "taught")
 
     def __init__(
         self,
         threshold: Annotated[float, Field(gt=0, le=1)] = 0.03,
+        rounds: Annotated[int, Field(ge=1, le=1000)] = 2,
+        windows: Annotated[int, Field(ge=1, le=100_000)] = 64,
+        content: Literal["source", "photos"] = "source",
         distill: Weight = 1.0,
         renoise: Weight = 1.0,
         value_range: ValueRange = "unit",
     ) -> None:
         super().__init__()
         self.threshold = threshold
+        self.rounds = rounds
+        self.windows = windows
+        self.from_source = content == "source"
         self.distill = distill
         self.renoise = renoise
         self.scale = scale_of(value_range)
-        self.teacher: nn.Module | None = None
-
-    @property
-    def patch_multiple(self) -> int:
-        return 2
-
-    def attach(self, restorer: nn.Module) -> None:
-        self.teacher = copy.deepcopy(restorer).eval().requires_grad_(False)
 
     @torch.no_grad()
-    def teach(self, real: Tensor, random: Randomness) -> Tensor:
-        """The teacher's restoration of B×3×H×W real photos."""
-        teacher = self.attached(self.teacher)
-        turns = random.randint(0, 8)
-        return turn_back(two_scale(teacher, turn(real, turns), self.threshold), turns)
+    def teach(self, restorer: nn.Module, photo: Tensor) -> Tensor:
+        total = torch.zeros_like(photo)
+        for number in range(8):
+            turns = torch.full((len(photo),), number)
+            taught = two_scale(restorer, turn(photo, turns), self.threshold)
+            total += turn_back(taught, turns)
+        return total / 8
 
     @torch.no_grad()
     def noisy_again(self, real: Tensor, taught: Tensor, random: Randomness) -> Tensor:
-        """The teacher's restorations with their photos' own noise, turned."""
+        """The targets with their photos' own noise, turned."""
         noise = turn(real - taught, random.randint(1, 8))
         return (taught + noise).clamp(0, 1).mul(255).round().div(255)
 
     def terms(
         self, restorer: nn.Module, batch: Batch, progress: float, random: Randomness
     ) -> dict[str, Tensor]:
-        real = batch["real"]
-        taught = self.teach(real, random)
+        real, taught = batch["real"], batch["taught"]
         inputs = {
             "restoration": (batch["synthetic"], batch["clean"], 1.0),
             "distillation": (real, taught, self.distill),

@@ -9,6 +9,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +18,15 @@ import lightning
 from noiseda.comparison.methods import Method
 from noiseda.console import passing, progress_bar
 from noiseda.files import write_whole
-from noiseda.training import Recipe, train
+from noiseda.training import Recipe, teaching_seconds, train
 
 SECONDS = "seconds.json"
 _ROUNDS = 3
 # of each trial: steps that are not timed, those of the first round, the most of any, and how long
 # the timed ones of the later rounds should take together
 _WARM_UP, _FIRST, _MOST, _SECONDS = 2, 4, 40, 2.0
+# windows that targets are made of in a trial
+_WINDOWS = 4
 
 
 class Clock(lightning.Callback):
@@ -65,9 +68,11 @@ class Clock(lightning.Callback):
 
 
 def seconds_of(folder: Path) -> float | None:
-    """What a finished training took; None if it was not this module that watched it."""
+    """What a finished training took, with the making of targets; None if it was not this module
+    that watched it."""
     try:
-        return float(json.loads((folder / SECONDS).read_text())["seconds"])
+        steps = float(json.loads((folder / SECONDS).read_text())["seconds"])
+        return steps + teaching_seconds(folder)
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -86,22 +91,37 @@ class _Pace(lightning.Callback):
         self.moments.append(time.perf_counter())
 
 
-def measure(methods: Sequence[Method]) -> dict[str, float]:
-    """Seconds of a training step of each method: the median of short trainings, in turn, so that
-    what slows the machine down for a while slows all of them. Nothing of them is kept.
+@dataclass(frozen=True)
+class Speed:
+    """What a method takes: seconds of a training step, and of making its targets, over all
+    rounds."""
+
+    step: float
+    teaching: float = 0.0
+
+
+def measure(methods: Sequence[Method]) -> dict[str, Speed]:
+    """What each method takes: the median of short trainings, in turn, so that what slows the
+    machine down for a while slows all of them. Nothing of them is kept.
 
     Raises:
         NoiseDAError: a method cannot be trained.
     """
     found: dict[str, list[float]] = {method.name: [] for method in methods}
+    teaching: dict[str, list[float]] = {method.name: [] for method in methods}
     with progress_bar("trials") as bar, passing():
         task = bar.add_task("measuring speeds", total=_ROUNDS * len(methods), note="")
         for _ in range(_ROUNDS):
             for method in methods:
                 bar.update(task, note=method.name)
-                found[method.name] += _trial(method.recipe, _length(found[method.name]))
+                steps, targets = _trial(method.recipe, _length(found[method.name]))
+                found[method.name] += steps
+                teaching[method.name].append(targets)
                 bar.advance(task)
-    return {name: statistics.median(seconds) for name, seconds in found.items()}
+    return {
+        name: Speed(statistics.median(seconds), statistics.median(teaching[name]))
+        for name, seconds in found.items()
+    }
 
 
 def _length(known: Sequence[float]) -> int:
@@ -112,13 +132,22 @@ def _length(known: Sequence[float]) -> int:
     return min(max(wanted, _FIRST), _MOST)
 
 
-def _trial(recipe: Recipe, steps: int) -> list[float]:
+def _trial(recipe: Recipe, steps: int) -> tuple[list[float], float]:
+    """Seconds of each step, and of making the targets."""
     images = (_WARM_UP + steps) * recipe.data.batch
     training = recipe.training.model_copy(update={"images": images, "checkpoint_every": 10**9 - 1})
+    update: dict[str, Any] = {"training": training}
+    share = 1.0
+    if "windows" in recipe.objective:
+        # all of them would take longer than the rest of the trial
+        windows, rounds = recipe.objective["windows"], recipe.objective["rounds"]
+        update["objective"] = {**recipe.objective, "windows": min(windows, _WINDOWS), "rounds": 1}
+        share = rounds * windows / min(windows, _WINDOWS)
     pace = _Pace()
     with tempfile.TemporaryDirectory(prefix="noiseda-") as folder:
-        trial = recipe.model_copy(update={"training": training})
-        if not train(trial, Path(folder) / "run", "trying", [pace]).finished:
+        run = Path(folder) / "run"
+        if not train(recipe.model_copy(update=update), run, "trying", [pace]).finished:
             raise KeyboardInterrupt
+        teaching = share * teaching_seconds(run)
     moments = pace.moments[_WARM_UP - 1 :]
-    return [end - begin for begin, end in itertools.pairwise(moments)]
+    return [end - begin for begin, end in itertools.pairwise(moments)], teaching

@@ -15,14 +15,13 @@ def outline(comparison: Comparison) -> str:
         NoiseDAError: a method cannot be trained.
     """
     plan = comparison.measured()
-    speeds = {**plan.speeds, START: plan.speeds[VANILLA]}
     cells = comparison.cells()
     first = [cell for cell in cells if cell.seed == comparison.layout.seeds[0]]
     rows = [("method", "at", "steps", "ms a step", "time")]
     for cell in first:
         views = "pretraining" if cell.method == START else " and ".join(cell.views)
-        speed = speeds[cell.method]
-        time = duration(cell.recipe.steps * speed)
+        speed = plan.speeds[VANILLA if cell.method == START else cell.method]
+        time = duration(plan.duration(cell.method, cell.recipe.steps))
         rows.append((cell.method, views, str(cell.recipe.steps), f"{1000 * speed:.1f}", time))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [
@@ -32,10 +31,10 @@ def outline(comparison: Comparison) -> str:
         )
         for row in rows
     ]
-    left = [(remaining_steps(cell), speeds[cell.method]) for cell in cells]
-    finished = sum(not steps for steps, _ in left)
+    left = [(cell.method, remaining_steps(cell)) for cell in cells]
+    finished = sum(not steps for _, steps in left)
     seeds = len(comparison.layout.seeds)
-    total = duration(sum(steps * speed for steps, speed in left))
+    total = duration(sum(plan.duration(method, steps) for method, steps in left))
     lines += [
         "",
         f"{seeds} seed{'s' * (seeds != 1)}: {len(cells)} trainings, {finished} of them finished; "

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from noiseda.comparison.clock import Speed
 from noiseda.comparison.measure import VIEWS
 from noiseda.comparison.methods import START, VANILLA, Method, pretraining
 from noiseda.errors import OptionError, RunError
@@ -58,6 +59,7 @@ class Plan:
         batch: samples of a step.
         seconds: of each continuation at equal wall time.
         speeds: by method, seconds of a training step, measured in turn with nothing else running.
+        teaching: by method, seconds of making its targets, of those that make any.
         recipes: by method, a digest of the recipe that the speed is of.
     """
 
@@ -65,31 +67,43 @@ class Plan:
     batch: int
     seconds: float = 0.0
     speeds: dict[str, float] = field(default_factory=dict)
+    teaching: dict[str, float] = field(default_factory=dict)
     recipes: dict[str, str] = field(default_factory=dict)
 
     def steps(self, method: str, view: str) -> int:
         """Optimiser steps of a continuation."""
         if view == "equal-steps":
             return -(-self.asked.images // self.batch)
-        return max(1, round(self.seconds / self.speeds[method]))
+        training = self.seconds - self.teaching.get(method, 0.0)
+        return max(1, round(training / self.speeds[method]))
+
+    def duration(self, method: str, steps: int) -> float:
+        """Seconds that so many steps take, and what comes before them."""
+        if method == START:
+            method = VANILLA
+        return steps * self.speeds[method] + (self.teaching.get(method, 0.0) if steps else 0.0)
 
     def unmeasured(self, methods: Sequence[Method]) -> list[Method]:
         """Those whose speed is not known, or is that of another recipe."""
         return [m for m in methods if self.recipes.get(m.name) != digest(m.recipe)]
 
-    def note(self, methods: Sequence[Method], speeds: dict[str, float]) -> None:
+    def note(self, methods: Sequence[Method], speeds: dict[str, Speed]) -> None:
         """Add measured speeds. What was planned before keeps its length: speeds of a later
         measurement are brought to the scale of the first by the vanilla network's, which takes
         part in every one; the first decides how long the equal time is."""
         first = not self.speeds
-        scale = 1.0 if first else self.speeds[VANILLA] / speeds[VANILLA]
+        scale = 1.0 if first else self.speeds[VANILLA] / speeds[VANILLA].step
         for method in methods:
             if first or method.name != VANILLA:
-                self.speeds[method.name] = scale * speeds[method.name]
-                self.recipes[method.name] = digest(method.recipe)
+                name, speed = method.name, speeds[method.name]
+                self.speeds[name] = scale * speed.step
+                self.recipes[name] = digest(method.recipe)
+                self.teaching.pop(name, None)
+                if speed.teaching:
+                    self.teaching[name] = scale * speed.teaching
         if first:
-            slowest = max(self.speeds.values())
-            self.seconds = self.steps(VANILLA, "equal-steps") * slowest
+            steps = self.steps(VANILLA, "equal-steps")
+            self.seconds = max(self.duration(name, steps) for name in self.speeds)
             if self.asked.minutes is not None:
                 self.seconds = 60 * self.asked.minutes
 

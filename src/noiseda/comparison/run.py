@@ -86,6 +86,7 @@ class Comparison:
             continued = any(cell.method != START for cell in self._begun)
             if not continued or VANILLA in {method.name for method in missing}:
                 plan.speeds.clear()
+                plan.teaching.clear()
                 plan.recipes.clear()
                 missing = list(methods)
             todo = [m for m in methods if m in missing or m.name == VANILLA]
@@ -201,6 +202,7 @@ class Comparison:
                 "equal-time": {"seconds": plan.seconds},
             },
             "seconds_per_step": {m.name: plan.speeds[m.name] for m in self.layout.methods},
+            "seconds_of_teaching": plan.teaching,
             "recipe": self.recipe.shareable(),
             "environment": runtime.environment(),
             "cells": [*cells, *trained_cells],
@@ -215,15 +217,18 @@ class Comparison:
     @contextlib.contextmanager
     def _overall(self, cells: Sequence[Cell]) -> Iterator[Callable[[Cell, str], None]]:
         """A display of all that is to be trained, in seconds by the measured speeds."""
-        speeds = {**self.plan.speeds, START: self.plan.speeds[VANILLA]}
-        total = sum(remaining_steps(cell) * speeds[cell.method] for cell in cells)
+        left = {id(cell): remaining_steps(cell) for cell in cells}
+        costs = {id(cell): self.plan.duration(cell.method, left[id(cell)]) for cell in cells}
+        total = sum(costs.values())
         with progress_bar(counted=False) as bar:
             task = bar.add_task("comparing", total=total, note="", visible=total > 0)
             order = {id(cell): number for number, cell in enumerate(cells, start=1)}
 
             def advance(cell: Cell, note: str) -> None:
                 note = f"{note} {order[id(cell)]}/{len(cells)}: {cell.label}"
-                bar.update(task, advance=speeds[cell.method], note=note)
+                # one of its steps; the targets it makes are spread over them
+                part = costs[id(cell)] / max(left[id(cell)], 1)
+                bar.update(task, advance=part, note=note)
 
             with passing():
                 yield advance

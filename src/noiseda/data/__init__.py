@@ -5,6 +5,7 @@ from __future__ import annotations
 from noiseda.data.folders import AbsolutePath, Selection, select
 from noiseda.data.samples import BatchNumbers, Sample, TrainingSamples, loader
 from noiseda.data.store import Store, default_cache, open_store
+from noiseda.data.windows import Window, cut, window_store, write_store
 
 __all__ = [
     "AbsolutePath",
@@ -13,8 +14,12 @@ __all__ = [
     "Selection",
     "Store",
     "TrainingSamples",
+    "Window",
+    "cut",
     "default_cache",
     "loader",
     "open_store",
     "select",
+    "window_store",
+    "write_store",
 ]

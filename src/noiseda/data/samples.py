@@ -25,8 +25,8 @@ from noiseda.random import generator
 class Sample(TypedDict, total=False):
     """One sample, or a batch with B in front: images 3×p×p float32 in [0, 1].
 
-    `clean` and `synthetic` show the same content, and so do `real` and `truth`; `real`, `truth`
-    and `unpaired` are there if the run has such images; `number` is the running number.
+    `clean` and `synthetic` show the same content, and so do `real`, `truth` and `taught`; `real`
+    to `taught` are there if the run has such images; `number` is the running number.
     """
 
     clean: Tensor
@@ -34,6 +34,7 @@ class Sample(TypedDict, total=False):
     real: Tensor
     unpaired: Tensor
     truth: Tensor
+    taught: Tensor
     number: int
 
 
@@ -68,7 +69,7 @@ class TrainingSamples(Dataset[Sample]):
     """All samples of a run, by running number.
 
     Args:
-        clean: clean source images.
+        clean: clean source images; None if others take their place before the first sample.
         real: unlabeled real photos, or None.
         unpaired: clean images without a counterpart, or None.
         degradation: makes the synthetic image from the clean one.
@@ -82,7 +83,7 @@ class TrainingSamples(Dataset[Sample]):
 
     def __init__(
         self,
-        clean: Store,
+        clean: Store | None,
         real: Store | None,
         unpaired: Store | None,
         degradation: Degradation,
@@ -92,7 +93,12 @@ class TrainingSamples(Dataset[Sample]):
     ) -> None:
         if truth is not None and (real is None or real.shapes != truth.shapes):
             raise DataError("ground truth: not of the same sizes, image by image, as the photos")
-        self.stores = {"clean": clean, "real": real, "unpaired": unpaired, "truth": truth}
+        self.stores: dict[str, Store | None] = {
+            "clean": clean,
+            "real": real,
+            "unpaired": unpaired,
+            "truth": truth,
+        }
         self.degradation = degradation
         self.patch = patch
         self.seed = seed
@@ -102,7 +108,7 @@ class TrainingSamples(Dataset[Sample]):
         for role, store in self.stores.items():
             if store is not None:
                 # a stream each: having real photos or not must not change the synthetic pairs
-                stream = "real" if role == "truth" else role
+                stream = "real" if role in ("truth", "taught") else role
                 crop = random_crop(store, self.patch, generator(self.seed, number, stream))
                 sample[role] = to_image(crop)
         clean = sample["clean"]  # pyright: ignore[reportTypedDictNotRequiredAccess]

@@ -13,8 +13,9 @@ from typing import Any
 from noiseda.degradations.base import DEGRADATIONS, Degradation
 from noiseda.degradations.camera import Camera
 from noiseda.degradations.gaussian import Gaussian
+from noiseda.degradations.mixture import Mixture
 
-__all__ = ["DEGRADATIONS", "Camera", "Degradation", "Gaussian", "build"]
+__all__ = ["DEGRADATIONS", "Camera", "Degradation", "Gaussian", "Mixture", "build"]
 
 
 def build(name: str, **options: Any) -> Degradation:

@@ -7,6 +7,7 @@ from noiseda.training.preparation import prepare
 from noiseda.training.reading import read_recipe, shipped
 from noiseda.training.recipe import Recipe
 from noiseda.training.run import RunResult, is_finished, resume, train
+from noiseda.training.teaching import teaching_seconds
 
 __all__ = [
     "Recipe",
@@ -17,5 +18,6 @@ __all__ = [
     "read_recipe",
     "resume",
     "shipped",
+    "teaching_seconds",
     "train",
 ]

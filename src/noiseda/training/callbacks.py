@@ -36,8 +36,9 @@ def checkpoints_every(folder: Path, steps: int) -> ModelCheckpoint:
 
 
 class LastCheckpoint(Callback):
-    """Write the state of the last step also where that is no multiple of `every` steps: of a
-    finished run it alone holds the networks that the model file leaves out.
+    """Write the state of the last step, of the run or of a round, also where that is no multiple of
+    `every` steps: the next round continues from it, and of a finished run it alone holds the
+    networks that the model file leaves out.
 
     Args:
         folder: of the checkpoints; older ones in it are removed once the new one is whole.
@@ -52,7 +53,7 @@ class LastCheckpoint(Callback):
         self, trainer: lightning.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         step = trainer.global_step
-        if step < pl_module.recipe.steps or step % self.every == 0:
+        if step < trainer.max_steps or step % self.every == 0:
             return
         older = [path for path in self.folder.glob("*.ckpt") if path.stem.isdigit()]
         trainer.save_checkpoint(checkpoint_path(self.folder, step))

@@ -59,8 +59,9 @@ def prepare(recipe: Recipe, start: Path | None = None, checkpoint: Path | None =
     options = dict(recipe.objective)
     objective = adaptation.build(options.pop("name"), **options)
     objective.attach(restorer)
-    for role in ("real", "unpaired", "truth"):
-        if role in objective.required and not getattr(recipe.data, role):
+    wanted = [role for role in ("real", "unpaired", "truth") if role in objective.required]
+    for role in wanted:
+        if not getattr(recipe.data, role):
             raise DataError(
                 f"objective {recipe.objective['name']!r} needs data.{role}; "
                 f"give a folder of images with --set data.{role}=FOLDER"
@@ -68,18 +69,20 @@ def prepare(recipe: Recipe, start: Path | None = None, checkpoint: Path | None =
     module = TrainingModule(recipe, restorer, objective)
     if checkpoint is not None:
         refuse_unfit(checkpoint, module)
+    if objective.from_source:
+        # also if it is not required: samples do not depend on the objective
+        wanted.insert(0, "clean")
     chosen = {
-        role: [path for _, path in select(getattr(recipe.data, role))]
-        for role in ("clean", "real", "unpaired")
-        if role == "clean" or role in objective.required
+        role: _truth(recipe)
+        if role == "truth"
+        else [path for _, path in select(getattr(recipe.data, role))]
+        for role in wanted
     }
-    if "truth" in objective.required:
-        chosen["truth"] = _truth(recipe)
     validation = validation_pairs(recipe)
     stores = {role: _store(recipe, role, paths) for role, paths in chosen.items()}
     options = dict(recipe.degradation)
     samples = TrainingSamples(
-        stores["clean"],
+        stores.get("clean"),
         stores.get("real"),
         stores.get("unpaired"),
         degradations.build(options.pop("name"), **options),

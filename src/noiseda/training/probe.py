@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
+from pathlib import Path
 
 import torch
 
@@ -12,8 +14,11 @@ from noiseda.data import BatchNumbers, loader
 from noiseda.training.module import clip
 from noiseda.training.preparation import Prepared, prepare, processes, workers
 from noiseda.training.recipe import Recipe
+from noiseda.training.teaching import Teaching, teaching_seconds
 
 _WARM_UP, _TIMED = 1, 3
+# of photos, to make targets of
+_WINDOWS = 2
 
 
 def probe(recipe: Recipe) -> str:
@@ -26,7 +31,9 @@ def probe(recipe: Recipe) -> str:
     """
     prepared = prepare(recipe, recipe.training.start)
     device, ranks = runtime.best_device(), processes(recipe)
-    per_step = _seconds_per_step(prepared, device, ranks)
+    with tempfile.TemporaryDirectory(prefix="noiseda-") as folder:
+        targets = _seconds_of_targets(prepared, Path(folder))
+        per_step = _seconds_per_step(prepared, device, ranks)
     memory = torch.cuda.max_memory_allocated() if device.type == "cuda" else runtime.peak_memory()
     module, data, training = prepared.module, recipe.data, recipe.training
     auxiliary = sum(weight.numel() for weight in module.objective.parameters()) / 1e6
@@ -45,9 +52,24 @@ def probe(recipe: Recipe) -> str:
         "time": f"about {per_step:.2f} s a step, {_duration(per_step * recipe.steps)} in all "
         f"(without validation{' and communication' if ranks > 1 else ''})",
     }
+    if targets:
+        rows["targets"] = f"about {_duration(targets)} to make, over all rounds"
     width = max(map(len, rows))
     summary = "\n".join(f"{name:{width}}  {value}" for name, value in rows.items())
     return f"{recipe.to_yaml()}\n{summary}"
+
+
+def _seconds_of_targets(prepared: Prepared, folder: Path) -> float:
+    """Make a few targets, if the objective needs any, and tell how long all of them take."""
+    objective = prepared.module.objective
+    if not objective.rounds:
+        return 0.0
+    steps = prepared.recipe.steps
+    wanted = Teaching(objective, prepared.samples, steps, folder)
+    tried = Teaching(objective, prepared.samples, steps, folder, most=_WINDOWS)
+    tried.begin(0, prepared.module, None)
+    share = len(wanted.starts) * len(wanted.windows) / len(tried.windows)
+    return share * teaching_seconds(folder)
 
 
 def _seconds_per_step(prepared: Prepared, device: torch.device, ranks: int) -> float:

@@ -73,7 +73,7 @@ class Data(_Strict):
     """Folders of images and how crops are taken from them.
 
     Attributes:
-        clean: clean source images.
+        clean: clean source images; all objectives but one that makes its own need them.
         real: unlabeled real photos of the target.
         unpaired: clean images of another collection, for the unpaired mode.
         truth: ground truth of `real`, a folder for each of its entries, paired by relative path;
@@ -85,7 +85,7 @@ class Data(_Strict):
         cache: folder for decoded images; None for the user's cache folder.
     """
 
-    clean: Annotated[Many, Field(min_length=1)]
+    clean: Many = []
     real: Many = []
     unpaired: Many = []
     truth: Folders = []
@@ -196,6 +196,8 @@ class Recipe(_Strict):
         # without memory: for their checks alone
         with torch.device("meta"):
             objective = _build(adaptation.build, self.objective)
+        if objective.from_source and not self.data.clean:
+            raise OptionError("'data.clean' is missing")
         if self.data.patch % objective.patch_multiple:
             raise OptionError(
                 f"data.patch {self.data.patch} must be a multiple of {objective.patch_multiple}, "

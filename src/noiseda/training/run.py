@@ -41,6 +41,7 @@ from noiseda.training.logs import JsonLines
 from noiseda.training.preparation import Prepared, prepare, refuse_uneven, workers
 from noiseda.training.reading import read_recipe
 from noiseda.training.recipe import Recipe
+from noiseda.training.teaching import Teaching
 
 
 @dataclass(frozen=True)
@@ -138,54 +139,25 @@ def _fit(
     others: Sequence[lightning.Callback],
 ) -> RunResult:
     recipe, module = prepared.recipe, prepared.module
-    start = int(checkpoint.stem) if checkpoint else 0
     _quiet()
     bar = ProgressBar(description)
-    # in this order after every step: what a checkpoint must not miss comes before it is written
-    callbacks: list[lightning.Callback] = [LogTerms(recipe.every(recipe.training.log_every))]
     validate = None
     if prepared.validation:
         validate = Validate(prepared.validation, recipe.every(recipe.training.validate_every), bar)
-        callbacks.append(validate)
-    every = recipe.every(recipe.training.checkpoint_every)
-    callbacks += [
-        *others,
-        bar,
-        StopOnRequest(folder / CHECKPOINTS),
-        LastCheckpoint(folder / CHECKPOINTS, every),
-        checkpoints_every(folder / CHECKPOINTS, every),
-    ]
-    trainer = lightning.Trainer(
-        accelerator="auto",
-        devices=recipe.training.devices,
-        num_nodes=recipe.training.nodes,
-        precision=recipe.training.precision,
-        max_steps=recipe.steps,
-        max_epochs=-1,
-        min_epochs=0,
-        logger=[
-            TensorBoardLogger(folder, name="", version="", purge_step=start + 1),
-            JsonLines(folder / "metrics.jsonl", recipe.data.batch, start),
-        ],
-        callbacks=callbacks,
-        gradient_clip_val=recipe.training.clip_norm,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-        use_distributed_sampler=False,
-    )
-    refuse_uneven(recipe, trainer.world_size)
-    numbers = BatchNumbers(
-        recipe.steps, recipe.data.batch, start, trainer.global_rank, trainer.world_size
-    )
-    batches = loader(prepared.samples, numbers, workers(recipe))
-    try:
-        trainer.fit(module, batches, ckpt_path=checkpoint, weights_only=True)
-    except NonFiniteLossError as error:
-        kept = newest_checkpoint(folder)
-        remedy = f"the last good checkpoint is {kept}" if kept else "no checkpoint was written yet"
-        raise NonFiniteLossError(f"{error}; {remedy}. Try a lower training.learning_rate") from None
-    step = trainer.global_step
+    teaching = None
+    if module.objective.rounds:
+        teaching = Teaching(module.objective, prepared.samples, recipe.steps, folder)
+    step = int(checkpoint.stem) if checkpoint else 0
+    while True:
+        stop = teaching.begin(step, module, checkpoint) if teaching else recipe.steps
+        callbacks = [*([validate] if validate else []), *others, bar]
+        trainer, asked = _trainer(recipe, folder, step, stop, callbacks)
+        _train_until(trainer, prepared, folder, checkpoint)
+        step = trainer.global_step
+        if step < stop or asked.requested or step >= recipe.steps:
+            break
+        # the next round goes on as if the run had been interrupted here
+        checkpoint = newest_checkpoint(folder)
     scores: dict[str, Any] = {}
     if trainer.is_global_zero:
         if validate:
@@ -212,6 +184,62 @@ def _fit(
             provenance=provenance,
         )
     return RunResult(folder, step >= recipe.steps, step, scores)
+
+
+def _trainer(
+    recipe: Recipe, folder: Path, start: int, stop: int, callbacks: Sequence[lightning.Callback]
+) -> tuple[lightning.Trainer, StopOnRequest]:
+    """A trainer from step `start` to step `stop`, and what knows whether it was asked to end
+    before."""
+    every = recipe.every(recipe.training.checkpoint_every)
+    asked = StopOnRequest(folder / CHECKPOINTS)
+    # in this order after every step: what a checkpoint must not miss comes before it is written
+    ordered = [
+        LogTerms(recipe.every(recipe.training.log_every)),
+        *callbacks,
+        asked,
+        LastCheckpoint(folder / CHECKPOINTS, every),
+        checkpoints_every(folder / CHECKPOINTS, every),
+    ]
+    trainer = lightning.Trainer(
+        accelerator="auto",
+        devices=recipe.training.devices,
+        num_nodes=recipe.training.nodes,
+        precision=recipe.training.precision,
+        max_steps=stop,
+        max_epochs=-1,
+        min_epochs=0,
+        logger=[
+            TensorBoardLogger(folder, name="", version="", purge_step=start + 1),
+            JsonLines(folder / "metrics.jsonl", recipe.data.batch, start),
+        ],
+        callbacks=ordered,
+        gradient_clip_val=recipe.training.clip_norm,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+    )
+    return trainer, asked
+
+
+def _train_until(
+    trainer: lightning.Trainer, prepared: Prepared, folder: Path, checkpoint: Path | None
+) -> None:
+    """Train to the trainer's last step, from the checkpoint if there is one."""
+    recipe = prepared.recipe
+    refuse_uneven(recipe, trainer.world_size)
+    start = int(checkpoint.stem) if checkpoint else 0
+    numbers = BatchNumbers(
+        recipe.steps, recipe.data.batch, start, trainer.global_rank, trainer.world_size
+    )
+    batches = loader(prepared.samples, numbers, workers(recipe))
+    try:
+        trainer.fit(prepared.module, batches, ckpt_path=checkpoint, weights_only=True)
+    except NonFiniteLossError as error:
+        kept = newest_checkpoint(folder)
+        remedy = f"the last good checkpoint is {kept}" if kept else "no checkpoint was written yet"
+        raise NonFiniteLossError(f"{error}; {remedy}. Try a lower training.learning_rate") from None
 
 
 def _quiet() -> None:

@@ -1,0 +1,123 @@
+"""Targets that an objective makes of the photos with the network itself, anew in each round."""
+
+from __future__ import annotations
+
+import copy
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from noiseda import images, runtime
+from noiseda.adaptation import Objective
+from noiseda.console import progress_bar
+from noiseda.data import Store, TrainingSamples, cut, window_store, write_store
+from noiseda.errors import RunError
+from noiseda.files import write_whole
+from noiseda.training.module import TrainingModule
+
+FOLDER = "targets"
+_SIZE = 256
+
+
+class Teaching:
+    """The rounds of a run.
+
+    The run folder gets the windows of the photos and the newest targets, so that a run that is
+    continued learns from the same.
+
+    Args:
+        objective: what makes the targets.
+        samples: the run's; its photos are replaced by windows of them when a round begins.
+        steps: of the whole run.
+        folder: the run folder.
+        most: windows to use at most, for a trial.
+    """
+
+    def __init__(
+        self,
+        objective: Objective,
+        samples: TrainingSamples,
+        steps: int,
+        folder: Path,
+        most: int | None = None,
+    ) -> None:
+        photos = samples.stores["real"]
+        assert photos is not None
+        self.objective = objective
+        self.samples = samples
+        self.photos = photos
+        self.folder = folder / FOLDER
+        rounds = range(objective.rounds)
+        # a short run has fewer rounds
+        self.starts = sorted({steps * number // objective.rounds for number in rounds})
+        self.steps = steps
+        self.windows = cut(photos.shapes, most or objective.windows, _SIZE, samples.seed)
+
+    def begin(self, step: int, module: TrainingModule, checkpoint: Path | None) -> int:
+        """Give the samples the targets of the round that `step` lies in, made if need be.
+
+        Args:
+            step: steps done.
+            module: of the run; its averaged network makes the targets.
+            checkpoint: of that step, which the module's weights may not be those of; None if they
+                are.
+
+        Returns:
+            The step at which the round ends.
+
+        Raises:
+            RunError: the folder cannot be written.
+        """
+        number = sum(start <= step for start in self.starts) - 1
+        path = self.folder / f"{number}.bin"
+        if not path.is_file():
+            if checkpoint is not None:
+                kept = torch.load(checkpoint, map_location="cpu", weights_only=True)
+                module.load_state_dict(kept["state_dict"])
+            try:
+                self._make(path, number, module)
+            except OSError as error:
+                raise RunError(f"{path}: cannot write the targets: {error.strerror}") from None
+        taught = window_store(path, self.windows)
+        self.samples.stores["real"] = window_store(self.folder / "photos.bin", self.windows)
+        self.samples.stores["taught"] = taught
+        if not self.objective.from_source:
+            self.samples.stores["clean"] = taught
+        return [*self.starts, self.steps][number + 1]
+
+    def _make(self, path: Path, number: int, module: TrainingModule) -> None:
+        began = time.perf_counter()
+        self.folder.mkdir(exist_ok=True)
+        photos = self.folder / "photos.bin"
+        if not photos.is_file():
+            write_store(photos, (window.of(self.photos) for window in self.windows))
+        store = window_store(photos, self.windows)
+        path_before = self.folder / f"{number - 1}.bin"
+        write_store(path, self._targets(store, number, module))
+        path_before.unlink(missing_ok=True)
+        seconds = json.dumps({"seconds": time.perf_counter() - began})
+        write_whole(path.with_suffix(".json"), seconds.encode())
+
+    def _targets(self, photos: Store, number: int, module: TrainingModule) -> Iterator[np.ndarray]:
+        device = runtime.best_device()
+        network = runtime.fast_layout(copy.deepcopy(module.averaged).to(device)).eval()
+        rounds = f" {number + 1}/{len(self.starts)}" if len(self.starts) > 1 else ""
+        with progress_bar("windows") as bar:
+            task = bar.add_task(f"making targets{rounds}", total=len(photos), note="")
+            for index in range(len(photos)):
+                photo = images.to_tensor(photos[index]).to(
+                    device, memory_format=torch.channels_last
+                )
+                taught = self.objective.teach(network, photo)
+                yield images.to_pixels(taught.cpu())
+                bar.advance(task)
+
+
+def teaching_seconds(folder: Path) -> float:
+    """How long the targets of a run took to make, over all rounds; 0 if it has none."""
+    found = (folder / FOLDER).glob("*.json")
+    return sum(float(json.loads(path.read_text())["seconds"]) for path in found)
