@@ -3,8 +3,9 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup demo test lint format types check readme clean
-.PHONY: study-demo study-first-run study-loader study-measurement benchmark
+.PHONY: setup browser demo test lint format types check readme clean
+.PHONY: study-demo study-first-run study-loader study-measurement study-adaptation
+.PHONY: study-shipped benchmark
 
 setup: $(VENV)/.ready
 
@@ -14,10 +15,14 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[demo,dev]"
 	touch $@
 
+# Chromium, in which the tests open the report; where it cannot be had, they are skipped.
+browser:
+	@.ci/browser || echo "no Chromium: the tests of the report's page will be skipped"
+
 demo: setup
 	$(BIN)/noiseda demo -o demo --overwrite
 
-test: setup
+test: setup browser
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 $(TESTS)
 
 lint: setup
@@ -52,6 +57,12 @@ study-loader: setup
 
 study-measurement: setup
 	$(BIN)/python studies/measurement/run.py
+
+study-adaptation: setup
+	$(BIN)/python studies/adaptation/run.py
+
+study-shipped: setup
+	$(BIN)/python studies/shipped/run.py
 
 benchmark: setup
 	$(BIN)/python benchmarks/speed.py
