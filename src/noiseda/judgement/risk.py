@@ -74,4 +74,4 @@ def risk(
             error += moved * drawn / (_STEP * draws)
     first, second = (F.avg_pool2d(error.mean(1), cell).flatten() for error in errors)
     floor = F.avg_pool2d(level.mean(1), cell).flatten()
-    return Risk((first - floor).double().numpy(), (second - first).double().numpy())
+    return Risk((first - floor).double().cpu().numpy(), (second - first).double().cpu().numpy())

@@ -1,0 +1,65 @@
+"""The risk of two networks on whole photos: where to look, and with which noise."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from noiseda import degradations, images, runtime
+from noiseda.data import cut
+from noiseda.judgement.risk import Risk, risk
+from noiseda.measurement import matched_options, measure
+from noiseda.networks import RestorationNetwork
+from noiseda.random import generator
+
+CELL = 64
+# of a photo so much is looked at: windows, of so many pixels' height and width
+_WINDOWS, _SIZE = 3, 512
+
+
+class Judging:
+    """Two networks, ready to be judged on photos.
+
+    Args:
+        start, adapted: the networks; copies are used.
+        device: where to compute; the accelerator if there is one.
+    """
+
+    def __init__(
+        self,
+        start: RestorationNetwork,
+        adapted: RestorationNetwork,
+        device: str | torch.device | None = None,
+    ) -> None:
+        self.device = torch.device(device) if device is not None else runtime.best_device()
+        self.networks = [
+            runtime.fast_layout(network.to(self.device)).eval() for network in (start, adapted)
+        ]
+
+    def risk(self, photo: np.ndarray, seed: int = 0) -> Risk | None:
+        """Risk of both networks on windows of a photo, with the noise measured in the photo.
+
+        Args:
+            photo: H×W×3 uint8.
+            seed: of the windows and of the drawn noise.
+
+        Returns:
+            None if the photo is smaller than a cell of 64×64 pixels.
+        """
+        if min(photo.shape[:2]) < CELL:
+            return None
+        options = {**matched_options(measure(photo)), "clamp": False}
+        noise = degradations.build("matched", **options)
+        found = []
+        height, width = photo.shape[:2]
+        for number, window in enumerate(cut([(height, width)], _WINDOWS, _SIZE, seed)):
+            rows = slice(window.top, window.top + window.height)
+            columns = slice(window.left, window.left + window.width)
+            # a copy, as a view of the photo has negative or large strides
+            pixels = np.ascontiguousarray(photo[rows, columns])
+            image = images.to_tensor(pixels).to(self.device, memory_format=torch.channels_last)
+            found.append(risk(*self.networks, image, noise, generator(seed, number, "judgement")))
+        return Risk(
+            np.concatenate([one.start for one in found]),
+            np.concatenate([one.change for one in found]),
+        )

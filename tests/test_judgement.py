@@ -1,0 +1,91 @@
+"""The estimated risk against the true one, and what is made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from noiseda import degradations, images, networks
+from noiseda.judgement import Judging, Risk, judge, risk
+from noiseda.random import generator
+from tests.conftest import photo
+
+# σ by brightness, and neighbours that correlate
+MATCHED = {
+    "brightness": [0.0, 1.0],
+    "sigma": [[6.0, 6.0, 6.0], [18.0, 18.0, 18.0]],
+    "correlation": [[[0.1, 0.4, 0.1], [0.4, 1.0, 0.4], [0.1, 0.4, 0.1]]],
+    "clamp": False,
+}
+
+
+def blur(size: int) -> Callable[[Tensor], Tensor]:
+    weight = torch.full((3, 1, size, size), 1 / size**2)
+    return lambda image: F.conv2d(F.pad(image, [size // 2] * 4, mode="reflect"), weight, groups=3)
+
+
+def soft(image: Tensor) -> Tensor:
+    """Not linear: strong detail stays."""
+    smooth = blur(5)(image)
+    detail = image - smooth
+    return smooth + detail * (1 - torch.exp(-(detail / 0.15).square()))
+
+
+@pytest.mark.parametrize("adapted", [blur(3), blur(9), soft], ids=["blur 3", "blur 9", "soft"])
+def test_the_risk_is_the_true_error(adapted: Callable[[Tensor], Tensor]) -> None:
+    clean = images.to_tensor(photo(512, 512))
+    noise = degradations.build("matched", **MATCHED)
+    noisy = noise(clean, generator(1))
+    start = blur(5)
+    found = risk(start, adapted, noisy, noise, generator(2), draws=2)
+    errors = [(f(noisy) - clean).square() for f in (start, adapted)]
+    first, second = (float(error.mean()) for error in errors)
+    assert found.start.mean() == pytest.approx(first, rel=0.1)
+    assert found.change.mean() == pytest.approx(second - first, rel=0.25, abs=0.02 * first)
+    assert len(found.change) == 64
+
+
+def risks(mean: float, spread: float, photos: int = 5, cells: int = 40) -> list[Risk]:
+    random = np.random.default_rng(0)
+    return [
+        Risk(np.full(cells, 1e-4), 1e-4 * random.normal(mean, spread, cells)) for _ in range(photos)
+    ]
+
+
+def test_verdicts() -> None:
+    better, worse = judge(risks(-0.2, 0.3)), judge(risks(0.2, 0.3))
+    assert (better.kind, worse.kind) == ("better", "worse")
+    assert better.change == pytest.approx(-10 * np.log10(0.8), abs=0.2)
+    assert worse.change == pytest.approx(-10 * np.log10(1.2), abs=0.2)
+    assert better.interval is not None
+    assert better.interval[0] < better.change < better.interval[1]
+    assert better.probability > 0.99 > 0.01 > worse.probability
+    unsure = judge(risks(0.0, 1.0))
+    assert unsure.kind == "unsure"
+    # photos that disagree say less than photos that agree
+    torn = [*risks(-0.5, 0.01, 2), *risks(0.3, 0.01, 2)]
+    assert judge(torn).kind == "unsure"
+    assert judge(risks(-0.2, 0.3)) == better
+    assert judge([Risk(np.full(9, -1e-5), np.full(9, -1e-6))]).change is None
+
+
+def test_a_photo_is_judged_with_its_own_noise() -> None:
+    """A network that only blurs is worse on a clean photo and better on a noisy one."""
+    clean = photo(300, 400)
+    noisy = clean + np.random.default_rng(0).normal(0, 25, clean.shape)
+    noisy = noisy.round().clip(0, 255).astype(np.uint8)
+    identity = networks.build("unet", width=2, depth=1, upsampling="half-pixel")
+    for weight in identity.parameters():
+        torch.nn.init.zeros_(weight)
+    judging = Judging(identity, identity)
+    judging.networks[1] = blur(3)
+    for picture, kind in ((clean, "worse"), (noisy, "better")):
+        found = judging.risk(picture)
+        assert found is not None
+        assert judge([found]).kind == kind
+    assert judging.risk(clean[:40]) is None
