@@ -148,3 +148,12 @@ def _print(line: str) -> None:
     # not by rich, which ends the program if nobody reads on
     with contextlib.suppress(OSError, ValueError):
         print(line, file=sys.stderr, flush=True)
+
+
+def duration(seconds: float) -> str:
+    """A time for people: "45 s", "12 min", "2.5 h"."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"

@@ -11,6 +11,7 @@ from pathlib import Path
 from noiseda.checkpoint.info import FORMAT, TASKS, ModelInfo
 from noiseda.checkpoint.native import read_native, save
 from noiseda.checkpoint.published import PublishedCheckpoint, read_published
+from noiseda.checkpoint.shipped import shipped_model
 from noiseda.errors import ModelFileError
 from noiseda.networks import RestorationNetwork
 
@@ -22,6 +23,7 @@ __all__ = [
     "open_model",
     "read_published",
     "save",
+    "shipped_model",
 ]
 
 

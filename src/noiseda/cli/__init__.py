@@ -7,6 +7,7 @@ import sys
 import typer
 
 from noiseda import runtime
+from noiseda.cli.adapt import adapt
 from noiseda.cli.compare import compare
 from noiseda.cli.demo import demo
 from noiseda.cli.diagnose import diagnose
@@ -31,6 +32,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(restore)
+app.command()(adapt)
 app.command()(train)
 app.command()(evaluate)
 app.command()(compare)

@@ -20,8 +20,13 @@ def restore(
         typer.Option("-o", "--output", help="Folder for the results; a file for one input file."),
     ],
     model: Annotated[
-        Path, typer.Option(help="model.safetensors, a run folder, or a published .pth.")
-    ],
+        Path | None,
+        typer.Option(
+            help="model.safetensors, a run folder, or a published .pth. [default: the model that "
+            "ships with noiseda for the task, a denoiser if none is named]",
+            show_default=False,
+        ),
+    ] = None,
     task: TaskOption = None,
     memory: Memory = None,
     strength: Annotated[
@@ -36,6 +41,8 @@ def restore(
 
     **Examples**
 
+        noiseda restore photo.jpg -o restored
+
         noiseda restore photo.jpg -o restored --model model.safetensors
 
         noiseda restore holiday/ -o restored --model my-run --memory 512MB
@@ -43,6 +50,7 @@ def restore(
     from rich.markup import escape
 
     from noiseda import runtime
+    from noiseda.checkpoint import shipped_model
     from noiseda.console import progress_bar, stderr, stdout
     from noiseda.errors import NoiseDAError
     from noiseda.restoration import load, plan_jobs, restore_files
@@ -50,6 +58,8 @@ def restore(
     budget = parse_memory(memory)
     jobs = plan_jobs(inputs, output)
     runtime.prepare()
+    if model is None:
+        model = shipped_model(task or "denoise")
     restorer = load(model, task=task, device=device, memory=budget)
     pending = [job for job in jobs if overwrite or not job.target.exists()]
     total = _pixels(pending, restorer, refuse=len(pending) == len(jobs))

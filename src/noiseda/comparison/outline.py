@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from noiseda.comparison.methods import START, VANILLA
-from noiseda.comparison.report import duration
 from noiseda.comparison.run import Comparison, remaining_steps
+from noiseda.console import duration
 
 
 def outline(comparison: Comparison) -> str:

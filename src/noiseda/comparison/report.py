@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from noiseda import images
 from noiseda.comparison.measure import LEAST_GAP, VIEWS, gaps
 from noiseda.comparison.methods import ORACLE, VANILLA
+from noiseda.console import duration
 from noiseda.errors import RunError
 from noiseda.files import write_whole
 
@@ -167,12 +168,3 @@ def _spread(value: dict[str, Any], form: str) -> str:
 
 def _count(number: int, name: str) -> str:
     return f"{number} {name}{'s' * (number != 1)}"
-
-
-def duration(seconds: float) -> str:
-    """For people."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    if seconds < 5400:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"

@@ -50,6 +50,7 @@ class Judging:
             return None
         options = {**matched_options(measure(photo)), "clamp": False}
         noise = degradations.build("matched", **options)
+        start, adapted = self.networks
         found = []
         height, width = photo.shape[:2]
         for number, window in enumerate(cut([(height, width)], _WINDOWS, _SIZE, seed)):
@@ -58,7 +59,7 @@ class Judging:
             # a copy, as a view of the photo has negative or large strides
             pixels = np.ascontiguousarray(photo[rows, columns])
             image = images.to_tensor(pixels).to(self.device, memory_format=torch.channels_last)
-            found.append(risk(*self.networks, image, noise, generator(seed, number, "judgement")))
+            found.append(risk(start, adapted, image, noise, generator(seed, number, "judgement")))
         return Risk(
             np.concatenate([one.start for one in found]),
             np.concatenate([one.change for one in found]),

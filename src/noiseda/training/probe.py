@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from noiseda import runtime
-from noiseda.console import progress_bar
+from noiseda.console import duration, progress_bar
 from noiseda.data import BatchNumbers, loader
 from noiseda.training.module import clip
 from noiseda.training.preparation import Prepared, prepare, processes, workers
@@ -19,6 +20,31 @@ from noiseda.training.teaching import Teaching, teaching_seconds
 _WARM_UP, _TIMED = 1, 3
 # of photos, to make targets of
 _WINDOWS = 2
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a run takes.
+
+    Attributes:
+        step: seconds of a training step.
+        targets: seconds of making the objective's targets, over all rounds; 0 if it has none.
+        memory: peak, in bytes.
+    """
+
+    step: float
+    targets: float
+    memory: int
+
+
+def cost(prepared: Prepared) -> Cost:
+    """Try a few steps of a run; its networks are changed by them."""
+    device, ranks = runtime.best_device(), processes(prepared.recipe)
+    with tempfile.TemporaryDirectory(prefix="noiseda-") as folder:
+        targets = _seconds_of_targets(prepared, Path(folder))
+        step = _seconds_per_step(prepared, device, ranks)
+    memory = torch.cuda.max_memory_allocated() if device.type == "cuda" else runtime.peak_memory()
+    return Cost(step, targets, memory)
 
 
 def probe(recipe: Recipe) -> str:
@@ -31,10 +57,8 @@ def probe(recipe: Recipe) -> str:
     """
     prepared = prepare(recipe, recipe.training.start)
     device, ranks = runtime.best_device(), processes(recipe)
-    with tempfile.TemporaryDirectory(prefix="noiseda-") as folder:
-        targets = _seconds_of_targets(prepared, Path(folder))
-        per_step = _seconds_per_step(prepared, device, ranks)
-    memory = torch.cuda.max_memory_allocated() if device.type == "cuda" else runtime.peak_memory()
+    found = cost(prepared)
+    per_step, targets, memory = found.step, found.targets, found.memory
     module, data, training = prepared.module, recipe.data, recipe.training
     auxiliary = sum(weight.numel() for weight in module.objective.parameters()) / 1e6
     stores = {role: store for role, store in prepared.samples.stores.items() if store}
@@ -49,11 +73,11 @@ def probe(recipe: Recipe) -> str:
         f"{workers(recipe)} loader workers",
         "precision": training.precision,
         "peak memory": f"about {memory / 2**20:.0f} MB",
-        "time": f"about {per_step:.2f} s a step, {_duration(per_step * recipe.steps)} in all "
+        "time": f"about {per_step:.2f} s a step, {duration(per_step * recipe.steps)} in all "
         f"(without validation{' and communication' if ranks > 1 else ''})",
     }
     if targets:
-        rows["targets"] = f"about {_duration(targets)} to make, over all rounds"
+        rows["targets"] = f"about {duration(targets)} to make, over all rounds"
     width = max(map(len, rows))
     summary = "\n".join(f"{name:{width}}  {value}" for name, value in rows.items())
     return f"{recipe.to_yaml()}\n{summary}"
@@ -100,11 +124,3 @@ def _seconds_per_step(prepared: Prepared, device: torch.device, ranks: int) -> f
             seconds.append(time.perf_counter() - start)
             bar.advance(task)
     return sorted(seconds[_WARM_UP:])[_TIMED // 2]
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    if seconds < 5400:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"

@@ -1,0 +1,67 @@
+"""noiseda adapt"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def adapt(
+    photos: Annotated[Path, typer.Argument(help="Folder of unlabeled photos.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for everything made.")],
+    start: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            help="Model to start from: a model file or a run folder. [default: the denoiser that "
+            "ships with noiseda]",
+            show_default=False,
+        ),
+    ] = None,
+    minutes: Annotated[float, typer.Option(min=0.1, help="That adapting may take.")] = 30.0,
+    seed: Annotated[int, typer.Option(min=0, help="Of every random draw.")] = 0,
+    dry_run: Annotated[
+        bool, typer.Option(help="Look at the photos, tell time and memory; adapt nothing.")
+    ] = False,
+) -> None:
+    """Adapt a model to your own photos, without clean counterparts, and restore them with it.
+
+    Looks at the photos, adapts, decides on photos kept back whether the adapted model is better
+    than the start (if not, the start is kept), and leaves model.safetensors, report.html and
+    restored/ in the output folder. While it runs, preview.jpg there shows how far it is. Ctrl-C
+    keeps everything; the same command again goes on.
+
+    **Examples**
+
+        noiseda adapt photos/ -o my-camera
+
+        noiseda adapt photos/ -o my-camera --from model.safetensors --minutes 10
+
+        noiseda restore more-photos/ -o restored --model my-camera
+    """
+    from noiseda.checkpoint import shipped_model
+    from noiseda.console import stderr, stdout
+    from noiseda.images.library import shown
+    from noiseda.tailoring import tailor
+
+    def say(text: str) -> None:
+        stdout.print(text, highlight=False, markup=False)
+
+    try:
+        result = tailor(
+            photos, output, start or shipped_model("denoise"), minutes, seed, say, dry_run
+        )
+    except KeyboardInterrupt:
+        stderr.print("interrupted; run the same command again to go on")
+        raise typer.Exit(130) from None
+    if result is None:
+        return
+    say(f"{result.restored} photos restored into {shown(output / 'restored')}")
+    for _, reason in result.failed:
+        stderr.print(f"failed: {reason}", highlight=False, markup=False, soft_wrap=True)
+    say(f"model: {shown(output / 'model.safetensors')}")
+    say(f"report: {shown(output / 'report.html')}")
+    if result.failed:
+        raise typer.Exit(1)
