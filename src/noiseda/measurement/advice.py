@@ -146,7 +146,8 @@ def _grain(noise: Noise, trained: Known, known_strength: bool) -> str:
         return f"Its grain is {grain} than any the model was trained on: {numbers}."
     if not known_strength:
         return f"Its grain is known to the model: {numbers}."
-    return f"Its grain is known to the model, too: {numbers}; there is little in the noise to adapt to."
+    end = "there is little in the noise to adapt to"
+    return f"Its grain is known to the model, too: {numbers}; {end}."
 
 
 def _rough(noise: Noise) -> bool:
