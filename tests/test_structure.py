@@ -15,8 +15,8 @@ from tests.conftest import ENVIRONMENT
 ROOT = Path(noiseda.__file__).parent
 # each imports only from those before it, and from the base
 LAYERS = [
-    *("images", "degradations", "data", "networks", "checkpoint", "restoration", "evaluation"),
-    *("diffusion", "adaptation", "training", "demo", "cli", "__main__"),
+    *("images", "classical", "degradations", "data", "networks", "checkpoint", "restoration"),
+    *("evaluation", "diffusion", "adaptation", "training", "demo", "cli", "__main__"),
 ]
 # used by all; they use only each other
 BASE = {"errors", "files", "random", "registry", "console", "runtime"}

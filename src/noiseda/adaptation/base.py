@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from noiseda.errors import DataError
+from noiseda.errors import DataError, OptionError
+from noiseda.networks.spec import ValueRange
 from noiseda.random import BatchRandom
 from noiseda.registry import Registry
 
 OBJECTIVES: Registry[Objective] = Registry("objective")
 
 Batch = Mapping[str, Any]
+Part = TypeVar("Part")
 
 
 class Randomness(Protocol):
@@ -45,6 +47,31 @@ class Objective(nn.Module):
         """Height and width of the batch's images must be multiples of this."""
         return 1
 
+    def attach(self, restorer: nn.Module) -> None:
+        """Make the parts whose size depends on the restoration network; call it once, before the
+        optimiser is made. Most objectives have none.
+
+        Args:
+            restorer: the network that will be trained; it is not kept.
+
+        Raises:
+            OptionError: the objective cannot be used with this network.
+        """
+
+    @staticmethod
+    def attached(part: Part | None) -> Part:
+        """`part`, which `attach` makes.
+
+        Raises:
+            OptionError: it was not made.
+        """
+        if part is None:
+            raise OptionError(
+                "this objective depends on the network's features; call attach(network) on it "
+                "before making the optimiser"
+            )
+        return part
+
     @abstractmethod
     def terms(
         self, restorer: nn.Module, batch: Batch, progress: float, random: Randomness
@@ -63,8 +90,8 @@ class Objective(nn.Module):
         Args:
             restorer: any module from B×3×H×W degraded to restored, in [0, 1]. It must return the
                 restored image, not the residual.
-            batch: `clean` and `synthetic` (same content), and what else `required` names, each
-                B×3×H×W in [0, 1].
+            batch: what `required` names of `clean` and `synthetic` (same content), `real` and
+                `unpaired`, each B×3×H×W in [0, 1].
             progress: done part of the training, from 0 to 1.
             random: where draws come from; torch's global generator if None.
 
@@ -78,8 +105,13 @@ class Objective(nn.Module):
         if missing:
             raise DataError(f"this objective needs {', '.join(missing)} images in each batch")
         if random is None or isinstance(random, torch.Generator):
-            random = BatchRandom.from_generator(random, len(batch["clean"]))
+            random = BatchRandom.from_generator(random, len(batch[self.required[0]]))
         return self.terms(restorer, batch, progress, random)
+
+
+def scale_of(value_range: ValueRange) -> float:
+    """How many times larger differences are in this range than in [0, 1]."""
+    return 2.0 if value_range == "signed" else 1.0
 
 
 def charbonnier(restored: Tensor, clean: Tensor, epsilon: float = 1e-3) -> Tensor:

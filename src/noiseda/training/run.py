@@ -143,6 +143,7 @@ def prepare(recipe: Recipe, load_start: bool = True) -> Prepared:
     torch.manual_seed(generator(recipe.seed, 0, "objective weights").initial_seed())
     options = dict(recipe.objective)
     objective = adaptation.build(options.pop("name"), **options)
+    objective.attach(restorer)
     for role in ("real", "unpaired"):
         if role in objective.required and not getattr(recipe.data, role):
             raise DataError(
