@@ -97,7 +97,7 @@ class DSN(Objective):
         restored, shared = restore(restorer, images, self.features)
         private = torch.cat([parts[name](batch[name]) for name in ("synthetic", "real")])
         # a size that strided convolutions round differently than the network's pooling
-        private = F.adaptive_avg_pool2d(private, shared.shape[2:])
+        private = F.adaptive_avg_pool2d(private, (shared.shape[2], shared.shape[3]))
         again = parts["decoder"](shared + private)
         again = F.interpolate(again, images.shape[2:], mode="bilinear", align_corners=False)
         weight = self.similarity if progress >= self.start else 0.0

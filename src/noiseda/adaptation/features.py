@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -66,8 +67,12 @@ def restore(restorer: nn.Module, images: Tensor, name: str | None = None) -> tup
         OptionError: see `feature_layer`; or that layer does not give one map of features.
     """
     layer = feature_layer(restorer, name)
-    seen: list[Tensor] = []
-    handle = layer.register_forward_hook(lambda _, inputs, output: seen.append(output))
+    seen: list[Any] = []
+
+    def note(_: nn.Module, inputs: Any, output: Any) -> None:
+        seen.append(output)
+
+    handle = layer.register_forward_hook(note)
     try:
         restored = restorer(images)
     finally:

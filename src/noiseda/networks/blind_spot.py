@@ -108,6 +108,8 @@ class BlindSpot(nn.Module):
 class _CentreMasked(nn.Conv2d):
     """A convolution that does not see the pixel it is for."""
 
+    mask: Tensor
+
     def __init__(self, channels: int, size: int) -> None:
         super().__init__(channels, channels, size, padding=size // 2)
         mask = torch.ones(size, size)
