@@ -3,7 +3,8 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup demo test lint format types check study-first-run study-loader benchmark clean
+.PHONY: setup demo test lint format types check readme clean
+.PHONY: study-demo study-first-run study-loader benchmark
 
 setup: $(VENV)/.ready
 
@@ -32,7 +33,15 @@ format: setup
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# Slow studies; their results are committed under studies/. Data: see the README.
+# The README's figures, from the committed results of the targets below.
+readme: setup
+	$(BIN)/python studies/measured.py
+
+# Slow studies; their results are committed. Data: see the README.
+study-demo: demo
+	cp demo/scores.json docs/demo-scores.json
+	cp demo/comparison.png docs/comparison.png
+
 study-first-run: setup
 	$(BIN)/python studies/first-run/run.py
 	$(BIN)/python studies/first-run/run.py --timing

@@ -2,6 +2,8 @@
 
     .venv/bin/python benchmarks/speed.py restore   # 1024×1024 with the paper's U-Net
     .venv/bin/python benchmarks/speed.py step      # one noise-space step with the paper's sizes
+    .venv/bin/python benchmarks/speed.py bfloat16  # the same step in bf16-mixed precision
+    .venv/bin/python benchmarks/speed.py layers    # convolutions of that step in both layouts
     .venv/bin/python benchmarks/speed.py memory    # peak memory of a 24-megapixel photo
     .venv/bin/python benchmarks/speed.py start     # --help and import
 
@@ -112,7 +114,7 @@ def step_naive() -> dict:
     return timed(step, 2)
 
 
-def step_noiseda() -> dict:
+def step_noiseda(precision: str = "float32") -> dict:
     """The step as training runs it."""
     import torch
 
@@ -127,13 +129,19 @@ def step_noiseda() -> dict:
     optimizer = torch.optim.Adam(parameters, 1e-4, fused=True)
 
     def step() -> list[float]:
-        terms = objective(network, batch, 1.0, random)
+        with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
+            terms = objective(network, batch, 1.0, random)
         optimizer.zero_grad()
         terms["loss"].backward()
         optimizer.step()
         return [float(terms["restoration"].detach()), float(terms["diffusion"].detach())]
 
     return timed(step, 2)
+
+
+def step_bfloat16() -> dict:
+    """The step in `training.precision: bf16-mixed`."""
+    return step_noiseda("bfloat16")
 
 
 def _step():
@@ -173,8 +181,8 @@ def fresh(function: str) -> dict:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def side_by_side(what: str, rounds: int) -> dict:
-    variants: dict[str, list[dict]] = {"naive": [], "noiseda": []}
+def side_by_side(what: str, rounds: int, baseline: str = "naive", other: str = "noiseda") -> dict:
+    variants: dict[str, list[dict]] = {baseline: [], other: []}
     for _ in range(rounds):
         for name, found in variants.items():
             found.append(fresh(f"{what}_{name}"))
@@ -186,9 +194,7 @@ def side_by_side(what: str, rounds: int) -> dict:
         }
         if "losses" in found[0]:
             summary[name]["losses"] = found[0]["losses"]
-    summary["time_ratio"] = (
-        summary["noiseda"]["median_seconds"] / summary["naive"]["median_seconds"]
-    )
+    summary["time_ratio"] = summary[other]["median_seconds"] / summary[baseline]["median_seconds"]
     return summary
 
 
@@ -202,6 +208,40 @@ def restore() -> dict:
 
 def step() -> dict:
     return side_by_side("step", 2)
+
+
+def bfloat16() -> dict:
+    return side_by_side("step", 1, "noiseda", "bfloat16")
+
+
+def layers() -> dict:
+    """GFLOPS of 3×3 convolutions as the step has them: forward, and the two backward passes."""
+    import torch
+
+    from noiseda import runtime
+
+    runtime.prepare()
+    backward = torch.ops.aten.convolution_backward
+    found = {}
+    for inside, outside, size in ((64, 64, 128), (128, 128, 64), (256, 256, 32), (512, 512, 16)):
+        work = 2 * 2 * BATCH * inside * outside * 9 * size * size / 1e9
+        for name, layout in (("nchw", torch.contiguous_format), ("nhwc", torch.channels_last)):
+            image = torch.randn(2 * BATCH, inside, size, size).contiguous(memory_format=layout)
+            weight = torch.randn(outside, inside, 3, 3).contiguous(memory_format=layout)
+            gradient = torch.conv2d(image, weight, padding=1)
+
+            def back(mask, of=(gradient, image, weight)):
+                return backward(*of, None, [1, 1], [1, 1], [1, 1], False, [0, 0], 1, mask)
+
+            calls = {
+                "forward": lambda x=image, w=weight: torch.conv2d(x, w, padding=1),
+                "backward_image": lambda run=back: run([True, False, False]),
+                "backward_weight": lambda run=back: run([False, True, False]),
+            }
+            found[f"{inside}x{size}x{size} {name}"] = {
+                part: round(work / min(timed(call, 8)["seconds"])) for part, call in calls.items()
+            }
+    return found
 
 
 def memory() -> dict:
@@ -246,7 +286,9 @@ def start() -> dict:
 
 
 if __name__ == "__main__":
-    known = {function.__name__: function for function in (restore, step, memory, start)}
+    known = {
+        function.__name__: function for function in (restore, step, bfloat16, layers, memory, start)
+    }
     for wanted in sys.argv[1:] or known:
         result = known[wanted]()
         print(wanted, json.dumps(result, indent=1))

@@ -11,11 +11,13 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 import safetensors
 import safetensors.torch
 import torch
+from torch import Tensor
 
 from noiseda import checkpoint, networks
 from noiseda.errors import ModelFileError, OptionError
@@ -49,31 +51,30 @@ def refused(path: Path, *words: str, task: str | None = None) -> str:
     return message
 
 
-def rewrite(path: Path, **header: object) -> None:
-    """Change fields of the header; None removes one."""
+def rewrite(path: Path, tensors: dict[str, Tensor] | None = None, **header: object) -> None:
+    """Change the weights, or fields of the header; None removes one."""
     with safetensors.safe_open(path, framework="pt") as file:
         fields = json.loads(file.metadata()["noiseda"])
     fields = {key: value for key, value in {**fields, **header}.items() if value is not None}
-    tensors = safetensors.torch.load_file(path)
+    tensors = tensors or safetensors.torch.load_file(path)
     safetensors.torch.save_file(tensors, path, {"noiseda": json.dumps(fields)})
 
 
 def test_round_trip(tmp_path: Path) -> None:
     torch.manual_seed(0)
     network = networks.build("unet", width=3, depth=3, value_range="signed")
-    average = {name: value + 1 for name, value in network.state_dict().items()}
     scores = {"validation": {"protocol": "rgb", "psnr": 30.5}}
     about = {"recipe": {"name": "x"}, "scores": scores, "provenance": {"step": 3}}
     path = tmp_path / "model.safetensors"
     checkpoint.save(path, build())
-    checkpoint.save(path, network, state=average, task="derain", **about)
+    checkpoint.save(path, network, task="derain", **about)
     for given in (path, str(path), tmp_path):
         opened, info = checkpoint.open_model(given, "derain")
         assert opened.spec == network.spec
         assert opened.options == network.options
         assert not opened.training
         for name, value in opened.state_dict().items():
-            assert torch.equal(value, average[name])
+            assert torch.equal(value, network.state_dict()[name])
         assert (info.network, info.task, info.format) == ("unet", "derain", checkpoint.FORMAT)
         assert {key: getattr(info, key) for key in about} == about
         assert info.spec["parameters"] == network.spec.parameters
@@ -118,7 +119,7 @@ def test_other_safetensors(tmp_path: Path) -> None:
 def test_wrong_header(native: Path) -> None:
     original = native.read_bytes()
     options = build().options
-    cases: list[tuple[dict[str, object], tuple[str, ...]]] = [
+    cases: list[tuple[dict[str, Any], tuple[str, ...]]] = [
         ({"format": checkpoint.FORMAT + 1, "news": 1}, ("newer", "update noiseda")),
         ({"network": "unett"}, ("unett", "did you mean 'unet'")),
         ({"options": {**options, "widht": 2}}, ("'widht'", "did you mean 'width'")),
@@ -133,8 +134,7 @@ def test_wrong_header(native: Path) -> None:
         refused(native, *words)
 
 
-def test_wrong_weights(tmp_path: Path) -> None:
-    path = tmp_path / "model.safetensors"
+def test_wrong_weights(native: Path) -> None:
     state = build().state_dict()
     first, *_ = state
     shorter = {name: value for name, value in state.items() if name != first}
@@ -145,8 +145,8 @@ def test_wrong_weights(tmp_path: Path) -> None:
         ({**state, first: torch.full_like(state[first], torch.nan)}, "not finite"),
         ({**state, first: torch.full_like(state[first], torch.inf)}, "not finite"),
     ):
-        checkpoint.save(path, build(), state=changed)
-        refused(path, word)
+        rewrite(native, changed)
+        refused(native, word)
 
 
 class Hostile:

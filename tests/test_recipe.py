@@ -126,23 +126,6 @@ def test_overrides(file: Path) -> None:
     assert read_recipe(file, built).objective["predictor"] == {"base": 8}
 
 
-def test_relative_paths_count_from_the_current_folder(
-    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    keys = ["data.clean=photos", "data.cache=.cache", "training.start=../model"]
-    recipe = read_recipe("mine.yaml", [*keys, "data.validation={degraded: a, clean: b}"])
-    assert recipe.data.clean[0].folder == tmp_path / "photos"
-    assert recipe.data.cache == tmp_path / ".cache"
-    assert recipe.training.start == tmp_path / "../model"
-    assert recipe.data.validation is not None
-    assert recipe.data.validation.clean == tmp_path / "b"
-    # a run folder's recipe means the same from everywhere
-    (tmp_path / "resolved.yaml").write_text(recipe.to_yaml())
-    monkeypatch.chdir("/")
-    assert read_recipe(tmp_path / "resolved.yaml") == recipe
-
-
 def test_value_range_of_the_network_is_that_of_the_losses(file: Path) -> None:
     assert read_recipe(file).objective["value_range"] == "unit"
     signed = "network.value_range=signed"
@@ -204,7 +187,9 @@ def test_steps_cover_all_images(file: Path) -> None:
         ("network.width=wide", "width: input should be a valid integer"),
         ("objective.predictor=sr3", "predictor: input should be a valid dictionary"),
         ("objective=5", "objective: expected a mapping with 'name'"),
-        ("data.clean=5", "data.clean: input should be a valid list"),
+        ("data.clean=[5]", "data.clean.0.folder: not a text in YAML; put quotes around"),
+        ("data={cache: 5}", "data.cache: not a text in YAML; put quotes around"),
+        ("data.clean=", "data.clean: input should be a valid list"),
         ("name=5", "name: input should be a valid string"),
         # out of range
         (
@@ -222,6 +207,8 @@ def test_steps_cover_all_images(file: Path) -> None:
         ("objective.schedule.start=2", "start: input should be less than 1"),
         ("name=a/b", "name: string should match"),
         ("seed=-1", "seed: input should be greater than or equal to 0"),
+        ("training.images=1000000000", "training.images: input should be less than 1000000000"),
+        ("training.log_every=1000000000", "training.log_every: input should be less than"),
     ],
 )
 def test_wrong_values(file: Path, override: str, words: str) -> None:
@@ -231,6 +218,28 @@ def test_wrong_values(file: Path, override: str, words: str) -> None:
     # the same mistake beside a value range that is handed on
     if override.startswith("objective"):
         assert words in refused(file, "network.value_range=signed", override)
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("objective.steps=[900, 2000]", "steps 900 to 2000 must satisfy"),
+        ("objective.predictor.attention=[8]", "attention at downsampling rate 8 matches none of"),
+        ("objective.predictor.head_channels=3", "head_channels=3 does not divide"),
+        ("objective.predictor={name: sr3, groups: 3}", "groups=3 does not divide a layer of"),
+        ("objective.predictor.base=100000000000000000000", "less than or equal to 1024"),
+        ("objective.predictor.blocks=1000000", "less than or equal to 16"),
+        ("objective.predictor.multipliers=[1,2,100000000]", "less than or equal to 64"),
+        ("data.patch=66", "data.patch 66 must be a multiple of 4"),
+    ],
+)
+def test_what_only_building_the_parts_shows(tmp_path: Path, override: str, words: str) -> None:
+    text = shipped()["denoise-small"].read_text().replace("patch: 64", "patch: 64\n  clean: a")
+    if "sr3" in override:
+        text = text.replace("    head_channels: 16\n", "")
+    path = tmp_path / "small.yaml"
+    path.write_text(text)
+    assert words in refused(path, override)
 
 
 @pytest.mark.parametrize("override", ["data.batch", "data.clean=[a", "data=[1]", "seed={a"])

@@ -16,7 +16,8 @@ ROOT = Path(noiseda.__file__).parent
 # each imports only from those before it, and from the base
 LAYERS = [
     *("images", "classical", "degradations", "data", "networks", "checkpoint", "restoration"),
-    *("evaluation", "diffusion", "adaptation", "training", "demo", "cli", "__main__"),
+    *("evaluation", "diffusion", "adaptation", "training", "comparison", "diagnosis", "demo"),
+    *("cli", "__main__"),
 ]
 # used by all; they use only each other
 BASE = {"errors", "files", "random", "registry", "console", "runtime"}
@@ -29,24 +30,23 @@ def layer(path: Path) -> str:
     return "" if parts == ("__init__",) else parts[0]
 
 
-def used(path: Path) -> set[str]:
-    """Layers that a file imports from, anywhere in it."""
+def imported(path: Path) -> set[str]:
+    """Full names of all that a file imports, anywhere in it."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text())):
-        names = []
         if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
+            found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: import by the full name"
-            module = node.module or ""
-            # `from noiseda import images` names the layer after the import
-            names = [f"{module}.{a.name}" for a in node.names] if module == "noiseda" else [module]
-        for name in names:
-            package, _, rest = name.partition(".")
-            if package == "noiseda":
-                found.add(rest.split(".")[0])
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def used(path: Path) -> set[str]:
+    """Layers that a file imports from."""
+    names = [name.split(".") for name in imported(path)]
     # the package's own attributes, such as its version, belong to nobody
-    return found & {*LAYERS, *BASE}
+    return {parts[1] for parts in names if parts[0] == "noiseda"} & {*LAYERS, *BASE}
 
 
 def test_every_module_has_its_place() -> None:
@@ -64,6 +64,12 @@ def test_imports_point_one_way(path: Path) -> None:
     if mine == "restoration":
         # using a network needs none of what trained it
         assert not used(path) & {"diffusion", "adaptation", "training"}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_images_is_the_only_door_to_libvips(path: Path) -> None:
+    vips = {name for name in imported(path) if "vips" in name}
+    assert not vips or layer(path) == "images"
 
 
 def loaded(code: str) -> set[str]:

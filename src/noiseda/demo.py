@@ -32,13 +32,14 @@ TARGET = ("china.jpg", "motorcycle_left.png")
 HELD_OUT = ("chelsea.png", "coffee.png", "flower.jpg")
 # a camera at high sensitivity: noise levels drawn from a narrow range, different for each photo
 CAMERA = {"name": "camera", "shot": (0.006, 0.012), "read": (0.01, 0.02)}
-VANILLA_IMAGES, CONTINUED_IMAGES = 9600, 2000
+VANILLA_IMAGES, CONTINUED_IMAGES = 8000, 1600
 METHODS = {
     "input": "input",
     "vanilla": "vanilla",
     "vanilla-continued": "vanilla, continued",
     "noise-space": "noise-space adapted",
 }
+TRAINED = [method for method in METHODS if method != "input"]
 _CROP = 220
 
 
@@ -73,17 +74,15 @@ def demo(folder: Path, overwrite: bool = False, scale: float = 1.0) -> DemoResul
     _write_data(photos, data)
     runs = folder / "runs"
     vanilla = _recipe(data, 0, VANILLA_IMAGES * scale, objective="vanilla")
-    train(vanilla, runs / "vanilla", "1/3 vanilla training")
+    _train(vanilla, runs / "vanilla", "1/3 vanilla training")
     after = {"training.start": runs / "vanilla"}
     again = _recipe(data, 1, CONTINUED_IMAGES * scale, objective="vanilla", **after)
-    train(again, runs / "vanilla-continued", "2/3 vanilla, continued")
+    _train(again, runs / "vanilla-continued", "2/3 vanilla, continued")
     adapted = _recipe(data, 1, CONTINUED_IMAGES * scale, **after)
-    train(adapted, runs / "noise-space", "3/3 noise-space adaptation")
+    _train(adapted, runs / "noise-space", "3/3 noise-space adaptation")
     shutil.copyfile(runs / "noise-space" / "model.safetensors", folder / "model.safetensors")
-    scores = {
-        method: _score(method, data / "held-out", runs / method, folder / "restored" / method)
-        for method in METHODS
-    }
+    _restore(data / "held-out", runs, folder / "restored")
+    scores = _score(data / "held-out", folder / "restored")
     _write_results(folder, scores)
     return DemoResult(folder, scores)
 
@@ -142,7 +141,7 @@ def _write_data(photos: dict[str, Path], data: Path) -> None:
 
 
 def _recipe(data: Path, seed: int, count: float, **keys: Any) -> Recipe:
-    settings = {
+    overrides = {
         "name": "demo",
         "seed": seed,
         "data.clean": data / "clean",
@@ -152,17 +151,42 @@ def _recipe(data: Path, seed: int, count: float, **keys: Any) -> Recipe:
         "training.checkpoint_every": 10**6,
         **keys,
     }
-    return read_recipe("denoise-small", [f"{key}={value}" for key, value in settings.items()])
+    return read_recipe("denoise-small", overrides)
 
 
-def _score(method: str, held_out: Path, run: Path, restored: Path) -> Scores:
-    """Restore the held-out photos (unless the method is the input itself) and score them."""
-    if method == "input":
-        return evaluate_folders(held_out / "noisy", held_out / "clean")
-    outcome = restore_files(load(run), plan_jobs([held_out / "noisy"], restored))
-    if outcome.failed:
-        raise RunError(outcome.failed[0][1])
-    return evaluate_folders(restored, held_out / "clean")
+def _train(recipe: Recipe, folder: Path, description: str) -> None:
+    if not train(recipe, folder, description).finished:
+        raise KeyboardInterrupt
+
+
+def _restore(held_out: Path, runs: Path, restored: Path) -> None:
+    """Restore the held-out photos with each model."""
+    jobs = {method: plan_jobs([held_out / "noisy"], restored / method) for method in TRAINED}
+    sizes = (images.size(job.source) for planned in jobs.values() for job in planned)
+    with progress_bar(counted=False) as bar:
+        total = sum(height * width for height, width in sizes)
+        task = bar.add_task("restoring held-out photos", total=total, note="")
+        for method, planned in jobs.items():
+            bar.update(task, note=METHODS[method])
+            restorer = load(runs / method)
+            outcome = restore_files(restorer, planned, advance=lambda n: bar.advance(task, n))
+            if outcome.interrupted:
+                raise KeyboardInterrupt
+            if outcome.failed:
+                raise RunError(outcome.failed[0][1])
+
+
+def _score(held_out: Path, restored: Path) -> dict[str, Scores]:
+    """Scores of the held-out photos as they are and as each model restores them."""
+    folders = {"input": held_out / "noisy", **{method: restored / method for method in TRAINED}}
+    with progress_bar("photos") as bar:
+        task = bar.add_task("scoring", total=len(folders) * len(HELD_OUT), note="")
+        return {
+            method: evaluate_folders(
+                folder, held_out / "clean", progress=lambda done, total: bar.advance(task)
+            )
+            for method, folder in folders.items()
+        }
 
 
 def _write_results(folder: Path, scores: dict[str, Scores]) -> None:

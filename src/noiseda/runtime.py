@@ -1,4 +1,4 @@
-"""Set up the machine that networks run on: device, threads, allocator, memory layout.
+"""Set up the machine that networks run on: device, allocator, memory layout.
 
 What plain PyTorch loses on a CPU: convolutions in the default layout run at about half the speed
 of channels-last, and every large activation is returned to the system and faulted in again,
@@ -10,7 +10,9 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
+import re
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
@@ -24,17 +26,16 @@ _M_TRIM_THRESHOLD = -1
 _M_MMAP_MAX = -4
 
 
-def reuse_large_buffers() -> bool:
-    """Let glibc keep large freed buffers for the next layer instead of returning them.
+def prepare() -> None:
+    """Set this process up for networks; call once, before the first one runs.
 
-    Returns:
-        True if the allocator took the setting; False on other systems, where nothing changes.
+    Lets glibc keep large freed buffers for the next layer instead of returning them. On other
+    systems nothing changes.
     """
-    if not _glibc():
-        return False
-    libc = ctypes.CDLL(None)
-    kept = libc.mallopt(_M_MMAP_MAX, 0)
-    return bool(kept and libc.mallopt(_M_TRIM_THRESHOLD, ctypes.c_int(2**31 - 1)))
+    if _glibc():
+        libc = ctypes.CDLL(None)
+        if libc.mallopt(_M_MMAP_MAX, 0):
+            libc.mallopt(_M_TRIM_THRESHOLD, ctypes.c_int(2**31 - 1))
 
 
 def release_unused() -> None:
@@ -43,21 +44,16 @@ def release_unused() -> None:
         ctypes.CDLL(None).malloc_trim(0)
 
 
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error tells of a failed allocation, which torch reports as a RuntimeError."""
+    words = ("can't allocate memory", "not enough memory", "out of memory")
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and any(word in str(error) for word in words)
+    )
+
+
 def _glibc() -> bool:
     return sys.platform == "linux" and platform.libc_ver()[0] == "glibc"
-
-
-def prepare(threads: int | None = None) -> None:
-    """Set allocator and threads for this process; call once, before the first network runs.
-
-    Args:
-        threads: compute threads; None leaves torch's choice (OMP_NUM_THREADS or all cores).
-    """
-    import torch
-
-    reuse_large_buffers()
-    if threads is not None:
-        torch.set_num_threads(threads)
 
 
 def best_device() -> torch.device:
@@ -80,6 +76,11 @@ def fast_layout(module: Module) -> Module:
 
 def peak_memory() -> int:
     """Peak resident memory of this process in bytes (0 where the system does not tell)."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        # not getrusage: there a program starts with the peak of the one that started it
+        found = re.search(r"^VmHWM:\s+(\d+) kB", status.read_text(), re.MULTILINE)
+        return int(found[1]) * 1024 if found else 0
     try:
         import resource
     except ImportError:

@@ -20,7 +20,7 @@ from pathlib import Path
 from noiseda.evaluation import evaluate, pair, to_json
 from noiseda.images import read_rgb8
 from noiseda.restoration import load
-from noiseda.training import Recipe, read_recipe, resume, train
+from noiseda.training import Recipe, is_finished, read_recipe, resume, train
 
 HERE = Path(__file__).parent
 DATA = Path(os.environ.get("NOISEDA_DATA", HERE.parents[2] / "shared" / "data"))
@@ -100,12 +100,10 @@ def run() -> None:
             if key in results["runs"]:
                 continue
             begin = time.perf_counter()
-            if (folder / "recipe.yaml").exists() and not (folder / "model.safetensors").exists():
-                outcome = resume(folder, key)
-            elif not folder.exists():
+            if not folder.exists():
                 outcome = train(resolved, folder, key)
             else:
-                outcome = None
+                outcome = None if is_finished(folder) else resume(folder, key)
             if outcome and not outcome.finished:
                 raise SystemExit(130)
             seconds = time.perf_counter() - begin

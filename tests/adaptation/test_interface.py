@@ -34,7 +34,8 @@ def attached(name: str, restorer: nn.Module, **options: Any) -> Objective:
 
 
 def test_no_objective_is_left_out() -> None:
-    assert {*RIVALS, "vanilla", "noise-space"} == set(OBJECTIVES.names)
+    own = {"vanilla", "noise-space", "two-scale", "supervised"}
+    assert {*RIVALS, *own} == set(OBJECTIVES.names)
 
 
 @every_rival

@@ -43,7 +43,7 @@ def start(tmp_path: Path) -> Path:
         ("training.start=models/none.safetensors", "no such file"),
         ("data.patch=17", "data.patch 17 must be a multiple of 2"),
         ("data.validation={degraded: real, clean: clean}", "cannot pair the images"),
-        ("data.validation={degraded: real, clean: other}", "not of the size of"),
+        ("data.validation={degraded: real, clean: other}", "of another size than the clean"),
         ("objective.steps=[900, 2000]", "steps 900 to 2000"),
         ("objective.predictor.head_channels=3", "head_channels=3 does not divide"),
         ("training.imgaes=5", "unknown key 'training.imgaes'; did you mean 'images'?"),
@@ -54,8 +54,8 @@ def test_recipe(recipe_file: Path, start: Path, refused: Refused, key: str, word
     folder = recipe_file.parent
     (folder / "empty").mkdir()
     write_photos(folder / "other", ["x.png", "y.png"], (20, 20))
-    assert words in refused("train", recipe_file, "-o", "run", "--set", key)
-    assert not (folder / "run").exists()
+    assert words in refused("train", recipe_file, "-o", "new/run", "--set", key)
+    assert not (folder / "new").exists()
     # a trial run finds the same, but not what only differs between machines
     assert words in refused("train", recipe_file, "--dry-run", "--set", key)
 
@@ -78,6 +78,8 @@ def test_folders(recipe_file: Path, refused: Refused) -> None:
     assert "tiny.yaml exists already" in refused("train", recipe_file, "-o", "tiny.yaml")
     message = refused("train", recipe_file, "-o", "tiny.yaml/run")
     assert "tiny.yaml/run: cannot write the run folder" in message
+    # before minutes of decoding
+    assert not (recipe_file.parent / "cache").exists()
     assert [path.name for path in (recipe_file.parent / "full").iterdir()] == ["notes.txt"]
     # what the first step would find, the folder must not be made for
     assert "not a run folder" in refused("train", "--resume", "full")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -10,16 +11,23 @@ from pathlib import Path
 import numpy as np
 
 from noiseda import images, load
+from tests.end_to_end.terminal import in_terminal, plain
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
 def test_demo(noiseda: Run, tmp_path: Path) -> None:
-    folder = tmp_path / "demo"
-    done = noiseda("demo", "-o", folder, "--scale", "0.004")
-    assert done.returncode == 0, done.stderr
+    # a name that must be taken as it is
+    folder = tmp_path / "my: demo #1 ${x}"
+    code, out, shown = in_terminal("demo", "-o", folder, "--scale", "0.004")
+    assert code == 0, shown
     for word in ("input", "vanilla, continued", "noise-space adapted", "PSNR [rgb]", "SSIM [rgb]"):
-        assert word in done.stdout
+        assert word in out
+    phases = ["making the data 17/17", "1/3 vanilla training 32/32"]
+    phases += ["3/3 noise-space adaptation 8/8", "restoring held-out photos 100%", "scoring 12/12"]
+    told = re.sub(r"[ ━╸╺]+", " ", plain(shown))
+    for phase in phases:
+        assert phase in told
     scores = json.loads((folder / "scores.json").read_text())
     assert all(len(found["images"]) == 3 for found in scores.values())
     # the held-out photos were degraded, and none of the adapted network's training images is one

@@ -12,33 +12,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from noiseda import checkpoint, images, load, networks
+from noiseda.errors import ImageError
 from tests.conftest import photo, write_photos
 from tests.end_to_end.conftest import Command
+from tests.evaluation.conftest import noisy, reference
 
 NAMES = ["a.png", "sub/a.png", "sub/b [red].png"]
 Process = Callable[..., subprocess.CompletedProcess[str]]
-
-
-def reference(restored: np.ndarray, clean: np.ndarray) -> tuple[float, float]:
-    """PSNR and SSIM of 8-bit images by scikit-image."""
-    ssim = structural_similarity(
-        restored,
-        clean,
-        data_range=255,
-        channel_axis=2,
-        gaussian_weights=True,
-        sigma=1.5,
-        use_sample_covariance=False,
-    )
-    return float(peak_signal_noise_ratio(clean, restored, data_range=255)), float(ssim)  # pyright: ignore[reportArgumentType]
-
-
-def noisy(clean: np.ndarray, sigma: float, seed: int) -> np.ndarray:
-    noise = np.random.default_rng(seed).normal(0, sigma, clean.shape)
-    return (clean + noise).round().clip(0, 255).astype(np.uint8)
 
 
 @pytest.fixture
@@ -143,6 +125,15 @@ def test_identical_and_tiny(command: Command, tmp_path: Path) -> None:
     assert content["images"] == [{"name": "a.png", "psnr": None, "ssim": None}]
 
 
+def damage(path: Path) -> None:
+    """Cut the last pixels off, which shows only when all are read."""
+    size = images.size(path)
+    path.write_bytes(path.read_bytes()[:-30])
+    assert images.size(path) == size
+    with pytest.raises(ImageError):
+        images.read(path)
+
+
 def test_all_mismatches_at_once(command: Command, folder: Path) -> None:
     write_photos(folder / "noisy", ["only-noisy.png"])
     write_photos(folder / "clean", ["only-clean.png", "x/only-clean.png"])
@@ -156,15 +147,29 @@ def test_all_mismatches_at_once(command: Command, folder: Path) -> None:
             assert name in err
     for name in ("noisy/only-noisy.png", "clean/only-clean.png", "clean/x/only-clean.png"):
         (folder / name).unlink()
-    for name in NAMES[:2]:
+    for name in NAMES[1:]:
         images.write(folder / "noisy" / name, photo(20, 26))
+    # comes first, and would stop who restores or scores before all sizes are known
+    damage(folder / "noisy" / NAMES[0])
     for way in ways:
         arguments = ["evaluate", *way, folder / "noisy", "--clean", folder / "clean"]
         code, out, err = command(*arguments, "--json", folder / "s.json")
         assert (code, out) == (2, "")
         assert err.count("\n") == 1
-        assert all(f"{name} 26×20 but clean 52×40" in err for name in NAMES[:2])
+        assert all(f"{name} 26×20 but clean 52×40" in err for name in NAMES[1:])
     assert not (folder / "s.json").exists()
+
+
+def test_too_large_for_the_memory(command: Command, folder: Path) -> None:
+    """Said before anything is restored: a mean without the large images would mean nothing."""
+    for part in ("noisy", "clean"):
+        write_photos(folder / part, ["0.png"], (8, 9))
+    damage(folder / "noisy" / "0.png")
+    arguments = ["evaluate", "--model", folder / "model.safetensors", "--clean", folder / "clean"]
+    code, out, err = command(*arguments, "--degraded", folder / "noisy", "--memory", "100KB")
+    assert (code, out) == (2, "")
+    assert err.startswith(f"noiseda: {folder / 'noisy' / NAMES[0]}: the smallest tile")
+    assert err.count("\n") == 1
 
 
 # what follows "evaluate --clean {}/clean", and what the line must say
@@ -208,7 +213,7 @@ def test_one_line_says_what_is_wrong(case: str, command: Command, folder: Path) 
 
 def test_broken_image(command: Command, folder: Path) -> None:
     path = folder / "noisy" / NAMES[1]
-    path.write_bytes(path.read_bytes()[:200])
+    damage(path)
     for way in (["--restored"], ["--model", folder / "model.safetensors", "--degraded"]):
         code, out, err = command("evaluate", *way, folder / "noisy", "--clean", folder / "clean")
         assert (code, out) == (2, "")

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
+import runpy
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
 
 from noiseda import networks
 from noiseda.checkpoint import save
@@ -14,6 +20,8 @@ from tests.conftest import ENVIRONMENT, write_photos
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
+MEASURED = SimpleNamespace(**runpy.run_path(str(ROOT / "studies" / "measured.py")))
+SUMMARY = SimpleNamespace(**runpy.run_path(str(ROOT / "studies" / "first-run" / "summary.py")))
 
 
 def blocks(language: str) -> list[str]:
@@ -62,6 +70,8 @@ def test_commands(tmp_path: Path) -> None:
         if "--resume" in arguments:
             # as if the run had been stopped after its last checkpoint
             (tmp_path / "my-run" / "model.safetensors").unlink()
+        if "diagnose" in arguments:
+            arguments += ["--images", "2", "--patch", "16"]
         run(
             [sys.executable, "-m", "noiseda", *arguments],
             tmp_path,
@@ -70,6 +80,7 @@ def test_commands(tmp_path: Path) -> None:
     assert (tmp_path / "restored" / "b" / "c.png").exists()
     assert (tmp_path / "my-run" / "model.safetensors").exists()
     assert (tmp_path / "scores.json").exists()
+    assert (tmp_path / "my-run" / "diagnosis" / "diagnosis.png").exists()
 
 
 def test_python(tmp_path: Path) -> None:
@@ -87,3 +98,59 @@ def test_inline_commands_exist(tmp_path: Path) -> None:
     assert {"demo", "check", "benchmark"} <= targets
     for target in targets:
         run(["make", "--dry-run", target], ROOT)
+
+
+def test_figures_are_those_of_the_committed_results(tmp_path: Path) -> None:
+    """With what is there; a result that is still to be measured is in neither."""
+    run([sys.executable, str(ROOT / "studies" / "measured.py"), "--check"], tmp_path)
+    assert MEASURED.parts(README)[1] == MEASURED.section(missing=[])
+    folder = ROOT / "studies" / "first-run"
+    results = json.loads((folder / "results.json").read_text())
+    assert (folder / "README.md").read_text() == SUMMARY.readme(results)
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    """Result files, complete."""
+    for file in MEASURED.FILES:
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / file, tmp_path / file)
+    benchmarks = json.loads((tmp_path / "benchmarks/results.json").read_text())
+    benchmarks["memory"] = {"peak_mib": 2048, "seconds": 90}
+    (tmp_path / "benchmarks/results.json").write_text(json.dumps(benchmarks))
+    return tmp_path
+
+
+def test_figures_follow_the_results(results: Path) -> None:
+    section = MEASURED.section(results)
+    assert "a 24-megapixel photo through the paper's U-Net in 2.0 GiB and 1.5 minutes" in (
+        " ".join(section.split())
+    )
+    scores = json.loads((results / "docs/demo-scores.json").read_text())
+    scores["vanilla"]["mean"] = {"psnr": 1.005, "ssim": 0.25}
+    (results / "docs/demo-scores.json").write_text(json.dumps(scores))
+    changed = set(MEASURED.section(results).splitlines()) - set(section.splitlines())
+    assert changed == {"| vanilla | 1.00 | 0.2500 |"}
+
+
+@pytest.mark.parametrize(
+    ("file", "key"),
+    [
+        ("docs/demo-scores.json", "noise-space"),
+        ("studies/first-run/results.json", "steps_per_second"),
+        ("studies/loader/results.json", "ratio"),
+        *(("benchmarks/results.json", name) for name in ("restore", "step", "memory", "start")),
+    ],
+)
+def test_missing_results_are_named(results: Path, file: str, key: str) -> None:
+    content = json.loads((results / file).read_text())
+    del content[key]
+    (results / file).write_text(json.dumps(content))
+    with pytest.raises(MEASURED.MissingError, match=rf"{file} has no entry {key}.*: make "):
+        MEASURED.section(results)
+    missing: list[str] = []
+    MEASURED.section(results, missing)
+    assert len(missing) == 1
+    (results / file).unlink()
+    with pytest.raises(MEASURED.MissingError, match=f"{file} is missing"):
+        MEASURED.section(results)

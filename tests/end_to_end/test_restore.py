@@ -149,6 +149,28 @@ def test_tiles_give_the_same_files(command: Command, model: Path, tmp_path: Path
         assert (whole != tiled).mean() < 0.001
 
 
+def test_one_photo_too_large_for_the_memory(command: Command, model: Path, tmp_path: Path) -> None:
+    """It is listed as failed and the rest is done; with nothing left to do, one line says so."""
+    write_photos(tmp_path / "in", ["a.png", "sub/c.png"], (8, 9))
+    write_photos(tmp_path / "in", ["b.png"], (64, 64))
+    arguments = ["restore", tmp_path / "in", "-o", tmp_path / "out", "--model", model]
+    code, out, err = command(*arguments, "--memory", "100KB")
+    assert code == 1
+    assert out == f"2 restored into {tmp_path / 'out'}\n"
+    assert err.startswith(f"failed: {tmp_path / 'in' / 'b.png'}: the smallest tile ")
+    assert err.count("\n") == 1
+    assert files(tmp_path / "out") == ["a.png", "sub/c.png"]
+    # what the line advises is enough
+    advised = err.rpartition("allow --memory ")[2].strip()
+    code, out, err = command(*arguments, "--memory", advised)
+    assert (code, err) == (0, "")
+    assert out.startswith("1 restored")
+
+    code, out, err = command(*arguments, "--memory", "1KB", "--overwrite")
+    assert (code, out) == (2, "")
+    assert str(tmp_path / "in" / "a.png") in one_line(err)
+
+
 # what follows "restore", and what the line must name; {} is a folder with the files made below
 WRONG: dict[str, tuple[str, Sequence[str]]] = {
     "missing input": ("{}/none.png -o {}/out", ["none.png", "no such file"]),

@@ -10,17 +10,27 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 import torch
+import yaml
 from safetensors.torch import load_file
 
+from noiseda import networks
+from noiseda.checkpoint import save
 from tests.conftest import ENVIRONMENT
 
 
 def start(*arguments: str | Path) -> subprocess.Popen[str]:
+    """`noiseda train` as the leader of a process group of its own."""
     command = [sys.executable, "-m", "noiseda", "train", *map(str, arguments)]
     return subprocess.Popen(
-        command, env=ENVIRONMENT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        command,
+        env=ENVIRONMENT,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
     )
 
 
@@ -55,12 +65,21 @@ def long_recipe(recipe_file: Path) -> Path:
     return recipe_file
 
 
-def test_killed_at_several_points_and_resumed(long_recipe: Path, tmp_path: Path) -> None:
+# before the first checkpoint, then between later ones
+@pytest.mark.parametrize(
+    ("objective", "kills"), [("noise-space", (3, 52, 117)), ("two-scale", (3, 117))]
+)
+def test_killed_at_several_points_and_resumed(
+    objective: str, kills: tuple[int, ...], long_recipe: Path, tmp_path: Path
+) -> None:
+    if objective != "noise-space":
+        content = yaml.safe_load(long_recipe.read_text())
+        long_recipe.write_text(yaml.safe_dump({**content, "objective": objective}))
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     finish(start(long_recipe, "-o", whole))
 
     process = start(long_recipe, "-o", broken)
-    for step in (3, 52, 117):  # before the first checkpoint, then between later ones
+    for step in kills:
         wait_for_step(broken, step, process)
         os.kill(process.pid, signal.SIGKILL)
         process.communicate()
@@ -102,19 +121,62 @@ def assert_equal(a: object, b: object) -> None:
         assert a == b
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_asked_to_stop(long_recipe: Path, tmp_path: Path, number: signal.Signals) -> None:
+def members(group: int) -> list[int]:
+    return [process.pid for process in psutil.process_iter() if os.getpgid(process.pid) == group]
+
+
+@pytest.mark.parametrize(
+    ("number", "workers"), [(signal.SIGINT, 2), (signal.SIGTERM, 2), (signal.SIGTERM, 0)]
+)
+def test_asked_to_stop(
+    long_recipe: Path, tmp_path: Path, number: signal.Signals, workers: int
+) -> None:
     run = tmp_path / "run"
-    process = start(long_recipe, "-o", run)
+    process = start(long_recipe, "-o", run, "--set", f"data.workers={workers}")
     wait_for_step(run, 7, process)
-    process.send_signal(number)
+    if workers:
+        # as a terminal does it, or a job manager: the loader's processes are signalled too, which
+        # are the fork server, its resource tracker and the workers
+        assert len(members(process.pid)) >= 2 + workers
+        os.killpg(process.pid, number)
+    else:
+        process.send_signal(number)
     out, err = process.communicate(timeout=100)
-    assert process.returncode == 130
+    assert process.returncode == 130, err
     assert f"noiseda train --resume {run}" in out
     assert "Traceback" not in err
     # a usable model so far, and everything needed to go on
     assert (run / "model.safetensors").exists()
     stopped = int(max((run / "checkpoints").glob("*.ckpt")).stem)
-    assert lines(run)[-1]["step"] <= stopped
+    assert lines(run)[-1]["step"] <= stopped < 200
+    deadline = time.monotonic() + 30
+    while members(process.pid):
+        assert time.monotonic() < deadline, "processes are left"
+        time.sleep(0.05)
     finish(start("--resume", run))
     assert lines(run)[-1]["step"] == 200
+
+
+def test_start_model_that_is_gone(long_recipe: Path, tmp_path: Path) -> None:
+    """A run folder holds all it needs, also before the first checkpoint and at another place."""
+    first, whole, broken = (tmp_path / name for name in ("first.safetensors", "whole", "broken"))
+    options = {"width": 4, "depth": 2, "upsampling": "half-pixel"}
+    torch.manual_seed(5)
+    save(first, networks.build("unet", **options))
+    keys = [f"training.start={first}", "training.images=60", "training.checkpoint_every=1000"]
+    sets = [part for key in keys for part in ("--set", key)]
+    finish(start(long_recipe, "-o", whole, *sets))
+    process = start(long_recipe, "-o", broken, *sets)
+    wait_for_step(broken, 2, process)
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    assert not list((broken / "checkpoints").iterdir())
+    first.unlink()
+    moved = broken.rename(tmp_path / "moved")
+    finish(start("--resume", moved))
+    expected, resumed = (load_file(r / "model.safetensors") for r in (whole, moved))
+    for name, value in expected.items():
+        assert torch.equal(value, resumed[name]), name
+    assert lines(whole) == lines(moved)
+    # where the first weights came from is still told
+    assert f"start: {first}" in (moved / "recipe.yaml").read_text()

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
-import pty
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,8 +19,9 @@ from noiseda import degradations, images, networks
 from noiseda.checkpoint import open_model
 from noiseda.random import generator
 from noiseda.training import read_recipe
-from tests.conftest import ENVIRONMENT, write_photos
+from tests.conftest import write_photos
 from tests.end_to_end.conftest import Command
+from tests.end_to_end.terminal import in_terminal, plain
 
 TERMS = ["restoration", "noise", "noise_negative", "triplet", "diffusion", "weight", "loss"]
 
@@ -66,8 +64,9 @@ def test_a_run_folder(
     # what it says
     model_line, score_line = done.stdout.splitlines()
     assert model_line == "model: runs/tiny/model.safetensors"
-    # no terminal, no progress bar: stderr is for errors
-    assert done.stderr == ""
+    # no terminal: no progress bar, and plain lines only about what takes long
+    for line in done.stderr.splitlines():
+        assert re.fullmatch(r"[\w ]+: [\d/]+ \w*, \d:\d\d:\d\d(, ETA .*)?", line)
     # what it holds
     names = {path.name for path in run.iterdir()}
     assert {"recipe.yaml", "checkpoints", "model.safetensors", "metrics.jsonl"} <= names
@@ -115,6 +114,27 @@ def test_a_run_folder(
     assert (moved / "metrics.jsonl").read_text() == (run / "metrics.jsonl").read_text()
     again = load_file(moved / "model.safetensors")
     assert all(torch.equal(value, again[name]) for name, value in network.state_dict().items())
+
+    # somebody changed its recipe
+    (moved / "model.safetensors").unlink()
+    recipe = (moved / "recipe.yaml").read_text()
+    shutil.rmtree(home / "cache")
+    for old, new, name in (
+        (
+            "width: 4",
+            "width: 8",
+            "restorer.body.down_path.0.block.0.bias is [4] there and would be [8]",
+        ),
+        ("base: 4", "base: 8", "objective.predictor."),
+        ("depth: 2", "depth: 3", "is absent there and would be ["),
+    ):
+        (moved / "recipe.yaml").write_text(recipe.replace(old, new))
+        message = refused("train", "--resume", moved)
+        assert f"{moved}/recipe.yaml: does not describe the networks in" in message
+        assert name in message
+        assert "undo what was changed" in message
+    # found without decoding anything
+    assert not (home / "cache").exists()
 
 
 def check_metrics(run: Path) -> None:
@@ -171,32 +191,35 @@ def test_dry_run(relative_recipe: Path, command: Command) -> None:
     assert not (relative_recipe.parent / "runs").exists()
 
 
+def test_every_phase_shows_in_a_terminal(
+    relative_recipe: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(relative_recipe.parent)
+    code, _, shown = in_terminal("train", relative_recipe.name, "--set", "training.log_every=1")
+    assert code == 0, shown
+    text = plain(shown)
+    phases = ["checking validation images", "decoding clean images", "decoding real images"]
+    positions = [text.index(phase) for phase in [*phases, "tiny", "validating"]]
+    assert positions == sorted(positions)
+    assert re.search(r"decoding clean images ━+ 3/3 +images", text)
+    assert re.search(r"tiny ━+ 48/48 +images .* ETA .* loss \d\.\d{4}  validation \d", text)
+    # while training, below its bar; and of the finished model
+    assert re.search(r"tiny .*\n *validating .* [01]/2 +images", text)
+    assert re.search(r"validating ━+ 2/2 +images", text[text.rindex("tiny ") :])
+    code, _, shown = in_terminal("train", relative_recipe.name, "--dry-run")
+    assert code == 0
+    assert re.search(r"trying ━+ 4/4 +steps", plain(shown))
+
+
 def test_not_finite(recipe_file: Path, tmp_path: Path) -> None:
     """In a terminal, because that must be usable afterwards."""
-    ours, theirs = pty.openpty()
     keys = ["training.learning_rate=1", "training.checkpoint_every=2", "objective=vanilla"]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "noiseda", "train", recipe_file, "-o", tmp_path / "run"]
-        + [part for key in [*keys, "network.depth=5"] for part in ("--set", key)],
-        env={**ENVIRONMENT, "TERM": "xterm"},
-        stderr=theirs,
-        stdout=subprocess.PIPE,
-    )
-    os.close(theirs)
-    shown = b""
-    try:
-        while data := os.read(ours, 4096):
-            shown += data
-    except OSError:
-        # how Linux says that the other end is closed
-        pass
-    os.close(ours)
-    out, _ = process.communicate(timeout=100)
-    assert (process.returncode, out) == (2, b"")
-    text = shown.decode()
+    sets = [part for key in [*keys, "network.depth=5"] for part in ("--set", key)]
+    code, out, text = in_terminal("train", recipe_file, "-o", tmp_path / "run", *sets)
+    assert (code, out) == (2, "")
     assert "Traceback" not in text
     assert text.rindex("\x1b[?25h") > text.rindex("\x1b[?25l"), "the cursor is hidden"
-    message = re.sub(r"\x1b\[[?\d;]*[A-Za-z]", "", text).splitlines()[-1]
+    message = plain(text).splitlines()[-1]
     told = re.search(
         r"noiseda: the term '(\w+)' became (inf|nan) at step (\d+) \((\d+) images\); "
         r"the last good checkpoint is (\S+\.ckpt)\. Try a lower training\.learning_rate",

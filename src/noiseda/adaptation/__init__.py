@@ -18,6 +18,8 @@ from noiseda.adaptation.dsn import DSN
 from noiseda.adaptation.neighbor2neighbor import Neighbor2Neighbor
 from noiseda.adaptation.noise_space import NoiseSpace
 from noiseda.adaptation.pixelda import PixelDA
+from noiseda.adaptation.supervised import Supervised
+from noiseda.adaptation.two_scale import TwoScale
 from noiseda.adaptation.vanilla import Vanilla
 
 __all__ = [
@@ -32,6 +34,8 @@ __all__ = [
     "Objective",
     "PixelDA",
     "Randomness",
+    "Supervised",
+    "TwoScale",
     "Vanilla",
     "build",
     "charbonnier",
@@ -43,11 +47,10 @@ def build(name: str, **options: Any) -> Objective:
     with the restoration network before you make the optimiser.
 
     Args:
-        name: "vanilla", "noise-space"; "dann", "dsn" (features of both domains made alike);
-            "pixelda", "cycada" (synthetic images made to look real); "neighbor2neighbor",
-            "ap-bsn" (real photos alone).
-        **options: the keyword parameters of the class: `Vanilla`, `NoiseSpace`, `DANN`, `DSN`,
-            `PixelDA`, `CyCADA`, `Neighbor2Neighbor`, `APBSN`.
+        name: "vanilla", "noise-space", "two-scale"; "dann", "dsn" (features of both domains made
+            alike); "pixelda", "cycada" (synthetic images made to look real); "neighbor2neighbor",
+            "ap-bsn" (real photos alone); or "supervised" (with ground truth, as an upper bound).
+        **options: the keyword parameters of that objective's class.
 
     Raises:
         OptionError: unknown name or option, wrong type, value out of range.

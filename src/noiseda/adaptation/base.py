@@ -32,7 +32,7 @@ class Objective(nn.Module):
     """Loss terms of one training step.
 
     Attributes:
-        needs: the images a batch must have, of "clean", "synthetic", "real", "unpaired".
+        needs: the images a batch must have, of "clean", "synthetic", "real", "unpaired", "truth".
     """
 
     needs: ClassVar[tuple[str, ...]] = ("clean", "synthetic")
@@ -48,7 +48,7 @@ class Objective(nn.Module):
         return 1
 
     def attach(self, restorer: nn.Module) -> None:
-        """Make the parts whose size depends on the restoration network; call it once, before the
+        """Make the parts that depend on the restoration network; call it once, before the
         optimiser is made. Most objectives have none.
 
         Args:
@@ -67,8 +67,8 @@ class Objective(nn.Module):
         """
         if part is None:
             raise OptionError(
-                "this objective depends on the network's features; call attach(network) on it "
-                "before making the optimiser"
+                "this objective depends on the network; call attach(network) on it before making "
+                "the optimiser"
             )
         return part
 
@@ -90,8 +90,8 @@ class Objective(nn.Module):
         Args:
             restorer: any module from B×3×H×W degraded to restored, in [0, 1]. It must return the
                 restored image, not the residual.
-            batch: what `required` names of `clean` and `synthetic` (same content), `real` and
-                `unpaired`, each B×3×H×W in [0, 1].
+            batch: `clean` and `synthetic` (same content), and what else `required` names, each
+                B×3×H×W in [0, 1].
             progress: done part of the training, from 0 to 1.
             random: where draws come from; torch's global generator if None.
 

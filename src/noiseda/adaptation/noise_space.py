@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import torch
@@ -23,8 +24,14 @@ def _known_predictor(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _known_schedule(given: dict[str, Any]) -> dict[str, Any]:
-    diffusion.build_schedule(**given)
+    _schedule(given)
     return given
+
+
+def _schedule(options: dict[str, Any]) -> diffusion.Schedule:
+    # its table is looked at, so it has values even where weights are built without memory
+    with torch.device("cpu"):
+        return diffusion.build_schedule(**options)
 
 
 # checked where they are given, so that a recipe's mistakes show when it is read
@@ -89,7 +96,7 @@ class NoiseSpace(Objective):
         self.margin = margin
         self.value_range = value_range
         self.domains = ("synthetic", "real") if conditions == "both" else (conditions,)
-        self.schedule = diffusion.build_schedule(**(schedule or {}))
+        self.schedule = _schedule(schedule or {})
         low, high = steps
         if not 1 <= low < high <= len(self.schedule.gammas):
             raise OptionError(
@@ -129,16 +136,12 @@ class NoiseSpace(Objective):
         restored = restorer(torch.cat([synthetic, real]))
         restored_synthetic, restored_real = restored.split([len(synthetic), len(real)])
         target = batch["unpaired"] if self.mode == "unpaired" else clean
-        if self.value_range == "signed":
-            clean, synthetic, real, target, restored_synthetic, restored_real = (
-                2 * image - 1
-                for image in (clean, synthetic, real, target, restored_synthetic, restored_real)
-            )
+        clean, synthetic, real, target, restored_synthetic, restored_real = (
+            self.in_range(image)
+            for image in (clean, synthetic, real, target, restored_synthetic, restored_real)
+        )
         conditions = {"synthetic": restored_synthetic, "real": restored_real}
-        negatives = {
-            "synthetic": synthetic + (restored_real - real),
-            "real": real + (restored_synthetic - synthetic),
-        }
+        negatives = swap_residuals({"synthetic": synthetic, "real": real}, conditions)
         restoration = charbonnier(restored_synthetic, clean)
         terms = {"restoration": restoration}
         terms |= self.noise_terms(target, conditions, negatives, random)
@@ -165,13 +168,24 @@ class NoiseSpace(Objective):
         step = random.randint(*self.steps)
         gamma = self.schedule.sample_gamma(step, random.rand(1)).to(target)
         noise = random.randn(*target.shape[1:]).to(target)
-        noisy = self.schedule.noisy(target, gamma, noise)
-        inputs = [self._input(noisy, conditions, random)]
+        seen = [self.slots(conditions, self._coins(random))]
         if self.residual_swapping:
-            inputs.append(self._input(noisy, negatives, random))
-        # both calls in one pass, as above
-        predicted = self.predictor(torch.cat(inputs), gamma.repeat(len(inputs), 1))
-        errors = [F.mse_loss(part, noise) for part in predicted.split(len(noise))]
+            seen.append(self.slots(negatives, self._coins(random)))
+        return self.noise_terms_of(target, gamma, noise, *seen)
+
+    def noise_terms_of(
+        self, target: Tensor, gamma: Tensor, noise: Tensor, *seen: list[Tensor]
+    ) -> dict[str, Tensor]:
+        """L_dif and its parts, of draws that are given.
+
+        Args:
+            target: see `noise_terms`.
+            gamma: noise level γ, B×1 in (0, 1].
+            noise: ε, like `target`.
+            seen: images in the predictor's slots, from `slots`: the conditions and, with residual
+                swapping, the negatives.
+        """
+        errors = [F.mse_loss(part, noise) for part in self.predict(target, gamma, noise, *seen)]
         if not self.residual_swapping:
             return {"noise": errors[0], "diffusion": errors[0]}
         triplet = (errors[0] - errors[1] + self.margin).clamp(min=0)
@@ -182,10 +196,44 @@ class NoiseSpace(Objective):
             "diffusion": (errors[0] + triplet) / 2,
         }
 
-    def _input(self, noisy: Tensor, images: dict[str, Tensor], random: Randomness) -> Tensor:
+    def predict(
+        self, target: Tensor, gamma: Tensor, noise: Tensor, *seen: list[Tensor]
+    ) -> tuple[Tensor, ...]:
+        """The predicted noise ε̂ for each of `seen`; arguments as for `noise_terms_of`."""
+        noisy = self.schedule.noisy(target, gamma, noise)
+        inputs = [torch.cat([noisy, *images], dim=1) for images in seen]
+        # all in one pass, as above
+        predicted = self.predictor(torch.cat(inputs), gamma.repeat(len(inputs), 1))
+        return predicted.split(len(noise))
+
+    def slots(self, images: Mapping[str, Tensor], exchange: Tensor | None = None) -> list[Tensor]:
+        """The images in the order in which the predictor sees them.
+
+        Args:
+            images: by domain, B×3×H×W.
+            exchange: B booleans, whether a sample's two images change places; None for never.
+        """
         slots = [images[domain] for domain in self.domains]
-        if self.channel_shuffling:
+        if exchange is not None:
             first, second = slots
-            exchange = (random.rand() > 0.5).view(-1, 1, 1, 1).to(noisy.device)
+            exchange = exchange.view(-1, 1, 1, 1).to(first.device)
             slots = [torch.where(exchange, second, first), torch.where(exchange, first, second)]
-        return torch.cat([noisy, *slots], dim=1)
+        return slots
+
+    def in_range(self, image: Tensor) -> Tensor:
+        """An image in [0, 1] as losses and the predictor take it."""
+        return 2 * image - 1 if self.value_range == "signed" else image
+
+    def _coins(self, random: Randomness) -> Tensor | None:
+        return random.rand() > 0.5 if self.channel_shuffling else None
+
+
+def swap_residuals(
+    degraded: Mapping[str, Tensor], restored: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
+    """The negatives x_s + (ŷ_r − x_r) and x_r + (ŷ_s − x_s): each domain's degraded image with
+    the other's residual, images by domain."""
+    return {
+        one: degraded[one] + (restored[other] - degraded[other])
+        for one, other in (("synthetic", "real"), ("real", "synthetic"))
+    }

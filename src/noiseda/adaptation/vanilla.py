@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from noiseda.adaptation.base import OBJECTIVES, Batch, Objective, Randomness, charbonnier
+from noiseda.adaptation.base import OBJECTIVES, Batch, Objective, Randomness, charbonnier, scale_of
 from noiseda.networks.spec import ValueRange
 
 
@@ -19,11 +19,10 @@ class Vanilla(Objective):
 
     def __init__(self, value_range: ValueRange = "unit") -> None:
         super().__init__()
-        self.value_range = value_range
+        self.scale = scale_of(value_range)
 
     def terms(
         self, restorer: nn.Module, batch: Batch, progress: float, random: Randomness
     ) -> dict[str, Tensor]:
-        scale = 2.0 if self.value_range == "signed" else 1.0
-        loss = charbonnier(scale * restorer(batch["synthetic"]), scale * batch["clean"])
+        loss = charbonnier(self.scale * restorer(batch["synthetic"]), self.scale * batch["clean"])
         return {"restoration": loss, "loss": loss}

@@ -20,7 +20,6 @@ __all__ = [
     "ModelInfo",
     "PublishedCheckpoint",
     "open_model",
-    "read_native",
     "read_published",
     "save",
 ]

@@ -23,7 +23,6 @@ def save(
     path: str | Path,
     network: RestorationNetwork,
     *,
-    state: dict[str, Tensor] | None = None,
     task: str = "denoise",
     recipe: dict[str, Any] | None = None,
     scores: dict[str, Any] | None = None,
@@ -34,7 +33,6 @@ def save(
     Args:
         path: the file to write; replaced if it exists.
         network: what to save.
-        state: weights to save instead of the network's present ones (its EMA weights).
         task, recipe, scores, provenance: see `ModelInfo`.
 
     Raises:
@@ -52,7 +50,7 @@ def save(
     )
     tensors = {
         name: value.detach().to("cpu", torch.float32).contiguous()
-        for name, value in (state or network.state_dict()).items()
+        for name, value in network.state_dict().items()
     }
     try:
         write_whole(path, safetensors.torch.save(tensors, {"noiseda": info.model_dump_json()}))
@@ -69,7 +67,8 @@ def read_native(path: Path) -> tuple[RestorationNetwork, ModelInfo]:
     try:
         with safetensors.safe_open(path, framework="pt") as file:
             header = (file.metadata() or {}).get("noiseda")
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            names: list[str] = file.keys()
+            tensors = {name: file.get_tensor(name) for name in names}
     except (OSError, ValueError, safetensors.SafetensorError) as error:
         raise ModelFileError(
             f"{path}: not a whole model file (neither safetensors nor a published .pth): {error}"

@@ -6,7 +6,10 @@ import sys
 
 import typer
 
+from noiseda import runtime
+from noiseda.cli.compare import compare
 from noiseda.cli.demo import demo
+from noiseda.cli.diagnose import diagnose
 from noiseda.cli.evaluate import evaluate
 from noiseda.cli.recipes import recipes
 from noiseda.cli.restore import restore
@@ -30,6 +33,8 @@ app = typer.Typer(
 app.command()(restore)
 app.command()(train)
 app.command()(evaluate)
+app.command()(compare)
+app.command()(diagnose)
 app.command()(demo)
 app.add_typer(recipes, name="recipes")
 
@@ -66,11 +71,9 @@ def main() -> None:
     except (KeyboardInterrupt, typer.Abort):
         _complain("interrupted")
         code = 130
-    except MemoryError:
-        code = _complain(_OUT_OF_MEMORY)
-    except RuntimeError as error:
-        # torch's own words for a failed allocation; any other of these is a bug of ours
-        if not any(words in str(error) for words in ("not enough memory", "out of memory")):
+    except (MemoryError, RuntimeError) as error:
+        # any other RuntimeError is a bug of ours
+        if not runtime.out_of_memory(error):
             raise
         code = _complain(_OUT_OF_MEMORY)
     except OSError as error:

@@ -28,6 +28,7 @@ def demo(
     from noiseda.console import stdout
     from noiseda.demo import HELD_OUT, METHODS
     from noiseda.demo import demo as run
+    from noiseda.images.library import shown
 
     result = run(output, overwrite, scale)
     table = Table(title=f"{len(HELD_OUT)} held-out photos, mean scores")
@@ -39,4 +40,4 @@ def demo(
         table.add_row(name, f"{mean['psnr']:.2f}", f"{mean['ssim']:.4f}", str(len(scores.images)))
     stdout.print(table)
     for file in ("model.safetensors", "comparison.png", "restored", "scores.json"):
-        stdout.print(str(output / file), highlight=False)
+        stdout.print(shown(output / file), highlight=False, markup=False)

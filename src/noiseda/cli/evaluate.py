@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from noiseda.cli.options import Device, Memory, TaskOption, parse_memory
+
+if TYPE_CHECKING:
+    from noiseda.restoration import Restorer
+
+Pair = tuple[str, Path, Path]
 
 
 def evaluate(
@@ -40,11 +45,9 @@ def evaluate(
 
         noiseda evaluate --model my-run --degraded noisy/ --clean truth/ --json scores.json
     """
-    from noiseda import runtime
+    from noiseda import evaluation
     from noiseda.console import progress_bar, stdout
     from noiseda.errors import OptionError
-    from noiseda.evaluation import evaluate as score
-    from noiseda.evaluation import evaluate_folders, pair, table, write_csv, write_json
 
     if (restored is None) == (model is None) or (model is None) != (degraded is None):
         raise OptionError("give either --restored, or --model with --degraded")
@@ -65,28 +68,38 @@ def evaluate(
             bar.update(task_id, completed=done, total=total)
 
         if restored is not None:
-            scores = evaluate_folders(restored, clean, protocol, progress)
+            scores = evaluation.evaluate_folders(restored, clean, protocol, progress)
         else:
             assert model is not None
             assert degraded is not None
-            pairs = pair(degraded, clean)
-            runtime.prepare()
-            restorer = _load(model, task, device, budget)
-            scores = score(_restored(restorer, pairs), protocol, progress, len(pairs))
-    stdout.print(table(scores))
+            evaluation.protocol(protocol)
+            pairs = evaluation.pair(degraded, clean)
+            evaluation.check_sizes(pairs)
+            restorer = _load(model, task, device, budget, pairs)
+            restored_pairs = _restored(restorer, pairs)
+            scores = evaluation.evaluate(restored_pairs, protocol, progress, len(pairs))
+    stdout.print(evaluation.table(scores))
     if json is not None:
-        write_json(scores, json, overwrite)
+        evaluation.write_json(scores, json, overwrite)
     if csv is not None:
-        write_csv(scores, csv, overwrite)
+        evaluation.write_csv(scores, csv, overwrite)
 
 
-def _load(model: Path, task: str | None, device: str | None, memory: int | None) -> Any:
-    from noiseda.restoration import load
+def _load(
+    model: Path, task: str | None, device: str | None, memory: int | None, pairs: list[Pair]
+) -> Restorer:
+    """The model, if the memory is enough for all images: there is no score of a part of them."""
+    from noiseda import runtime
+    from noiseda.restoration import load, measure
 
-    return load(model, task=task, device=device, memory=memory)
+    runtime.prepare()
+    restorer = load(model, task=task, device=device, memory=memory)
+    for _, degraded, _ in pairs:
+        measure(degraded, restorer)
+    return restorer
 
 
-def _restored(restorer: Any, pairs: list[tuple[str, Path, Path]]) -> Iterator[tuple[str, Any, Any]]:
+def _restored(restorer: Restorer, pairs: list[Pair]) -> Iterator[tuple[str, Any, Any]]:
     from noiseda.images import read, read_rgb8
 
     for name, degraded, clean in pairs:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -46,7 +45,6 @@ def restore(
     from noiseda import runtime
     from noiseda.console import progress_bar, stderr, stdout
     from noiseda.errors import NoiseDAError
-    from noiseda.images import size
     from noiseda.restoration import load, plan_jobs, restore_files
 
     budget = parse_memory(memory)
@@ -54,12 +52,12 @@ def restore(
     runtime.prepare()
     restorer = load(model, task=task, device=device, memory=budget)
     pending = [job for job in jobs if overwrite or not job.target.exists()]
-    total = _pixels(pending, size, restorer)
+    total = _pixels(pending, restorer, refuse=len(pending) == len(jobs))
     with progress_bar(counted=False) as bar:
         task_id = bar.add_task("restoring", total=total, note="")
         number = 0
 
-        def started(job: Job, _: int) -> None:
+        def started(job: Job) -> None:
             nonlocal number
             number += 1
             note = f"{number}/{len(pending)} {escape(job.source.name)}"
@@ -94,20 +92,29 @@ def restore(
         raise typer.Exit(1 if outcome.done or outcome.kept else 2)
 
 
-def _pixels(jobs: list[Job], size: Callable[[Path], tuple[int, int]], restorer: Restorer) -> int:
-    """Pixels of all jobs; a file that cannot be read counts nothing, its error comes later.
+def _pixels(jobs: list[Job], restorer: Restorer, refuse: bool) -> int:
+    """Pixels of all jobs that can be done; why the others cannot is told when their turn comes.
+
+    Args:
+        jobs: what is to be done.
+        restorer: the network.
+        refuse: say so now if the memory is too small for every one of them.
 
     Raises:
-        OptionError: the memory budget is too small for one of them.
+        OptionError: it is, and `refuse`.
     """
-    from noiseda.errors import ImageError
+    from noiseda.errors import ImageError, OptionError
+    from noiseda.restoration import measure
 
     total = 0
+    too_large: list[OptionError] = []
     for job in jobs:
         try:
-            height, width = size(job.source)
+            total += measure(job.source, restorer)
         except ImageError:
             continue
-        restorer.tiling(height, width)
-        total += height * width
+        except OptionError as error:
+            too_large.append(error)
+    if refuse and too_large and len(too_large) == len(jobs):
+        raise too_large[0]
     return total

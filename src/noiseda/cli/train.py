@@ -44,6 +44,7 @@ def train(
 
     from noiseda.console import stdout
     from noiseda.errors import OptionError
+    from noiseda.images.library import shown
     from noiseda.training import read_recipe
     from noiseda.training import resume as resume_run
     from noiseda.training import train as train_run
@@ -68,11 +69,13 @@ def train(
     if not result.finished:
         stdout.print(
             f"stopped after step {result.step}; continue with: noiseda train --resume "
-            f"{result.folder}",
+            f"{shown(result.folder)}",
             highlight=False,
+            markup=False,
         )
         raise typer.Exit(130)
-    stdout.print(f"model: {result.folder / 'model.safetensors'}", highlight=False)
+    model = shown(result.folder / "model.safetensors")
+    stdout.print(f"model: {model}", highlight=False, markup=False)
     for name, scores in result.scores.items():
         stdout.print(
             f"{name}: PSNR {scores['psnr']:.2f} dB, SSIM {scores['ssim']:.4f} "

@@ -2,19 +2,40 @@
 
 from __future__ import annotations
 
+import contextlib
 import fnmatch
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import pydantic
 
 from noiseda import images
 from noiseda.errors import DataError
 
-# a relative path counts from the current folder; a run must find it again from any other. The
-# shell leaves a "~" alone when it does not begin a word, as in data.real=~/photos
-AbsolutePath = Annotated[Path, pydantic.AfterValidator(lambda path: path.expanduser().absolute())]
+
+def _no_number(value: Any) -> Any:
+    if isinstance(value, int | float):
+        raise ValueError("not a text in YAML; put quotes around the name of a folder or file")
+    return value
+
+
+def _absolute(path: Path) -> Path:
+    # the shell leaves a "~" alone when it does not begin a word, as in data.real=~/photos
+    with contextlib.suppress(RuntimeError):
+        # raised if there is no such user: then, as for a shell, it is a name like any other
+        path = path.expanduser()
+    try:
+        str(path.absolute()).encode()
+    except UnicodeEncodeError:
+        raise ValueError("its name is not UTF-8, which no recipe can hold; link to it") from None
+    return path.absolute()
+
+
+# a relative path counts from the current folder; a run must find it again from any other
+AbsolutePath = Annotated[
+    Path, pydantic.BeforeValidator(_no_number), pydantic.AfterValidator(_absolute)
+]
 
 
 class Selection(pydantic.BaseModel):

@@ -5,7 +5,10 @@ Sample `number` of a run is a function of the run's seed and that number alone.
 
 from __future__ import annotations
 
+import signal
+import threading
 from collections.abc import Iterator
+from multiprocessing import forkserver
 from typing import TypedDict
 
 import numpy as np
@@ -15,20 +18,22 @@ from torch.utils.data import DataLoader, Dataset
 
 from noiseda.data.store import Store
 from noiseda.degradations import Degradation
+from noiseda.errors import DataError
 from noiseda.random import generator
 
 
 class Sample(TypedDict, total=False):
     """One sample, or a batch with B in front: images 3×p×p float32 in [0, 1].
 
-    `clean` and `synthetic` show the same content; `real` and `unpaired` are there if the run has
-    such images; `number` is the running number.
+    `clean` and `synthetic` show the same content, and so do `real` and `truth`; `real`, `truth`
+    and `unpaired` are there if the run has such images; `number` is the running number.
     """
 
     clean: Tensor
     synthetic: Tensor
     real: Tensor
     unpaired: Tensor
+    truth: Tensor
     number: int
 
 
@@ -69,6 +74,10 @@ class TrainingSamples(Dataset[Sample]):
         degradation: makes the synthetic image from the clean one.
         patch: height and width of crops, in pixels.
         seed: of the run.
+        truth: ground truth of `real`, image by image, or None; its crops are those of `real`.
+
+    Raises:
+        DataError: `truth` and `real` are not images of the same sizes.
     """
 
     def __init__(
@@ -79,8 +88,11 @@ class TrainingSamples(Dataset[Sample]):
         degradation: Degradation,
         patch: int,
         seed: int,
+        truth: Store | None = None,
     ) -> None:
-        self.stores = {"clean": clean, "real": real, "unpaired": unpaired}
+        if truth is not None and (real is None or real.shapes != truth.shapes):
+            raise DataError("ground truth: not of the same sizes, image by image, as the photos")
+        self.stores = {"clean": clean, "real": real, "unpaired": unpaired, "truth": truth}
         self.degradation = degradation
         self.patch = patch
         self.seed = seed
@@ -90,7 +102,8 @@ class TrainingSamples(Dataset[Sample]):
         for role, store in self.stores.items():
             if store is not None:
                 # a stream each: having real photos or not must not change the synthetic pairs
-                crop = random_crop(store, self.patch, generator(self.seed, number, role))
+                stream = "real" if role == "truth" else role
+                crop = random_crop(store, self.patch, generator(self.seed, number, stream))
                 sample[role] = to_image(crop)
         clean = sample["clean"]  # pyright: ignore[reportTypedDictNotRequiredAccess]
         source = generator(self.seed, number, "degradation")
@@ -128,12 +141,42 @@ class BatchNumbers:
 
 
 def loader(samples: TrainingSamples, numbers: BatchNumbers, workers: int = 0) -> DataLoader[Sample]:
-    """Batches of samples, made by `workers` processes (0: by this one)."""
+    """Batches of samples, made by `workers` processes (0: by this one).
+
+    Ctrl-C and job managers signal every process of a run. The workers leave it to this process to
+    end the run, which may need a batch more until it can stop.
+    """
+    if workers:
+        _start_forkserver()
     return DataLoader(
         samples,
         batch_sampler=numbers,
         num_workers=workers,
+        worker_init_fn=_ignore_signals if workers else None,
         # a forked worker would inherit libvips without its threads, and wait for them for ever
         multiprocessing_context="forkserver" if workers else None,
         pin_memory=torch.accelerator.is_available(),
     )
+
+
+_STOPPING = (signal.SIGINT, signal.SIGTERM)
+
+
+def _start_forkserver() -> None:
+    """Start the process that workers are forked from; it inherits what is ignored meanwhile, and
+    so do the workers until `_ignore_signals` can run."""
+    if threading.current_thread() is not threading.main_thread():
+        # the only one that may set what signals do
+        return
+    previous = {number: signal.signal(number, signal.SIG_IGN) for number in _STOPPING}
+    try:
+        forkserver.ensure_running()
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def _ignore_signals(worker: int) -> None:
+    # once more, as torch has given its workers a handler of its own
+    for number in _STOPPING:
+        signal.signal(number, signal.SIG_IGN)

@@ -1,9 +1,11 @@
-"""JPEG compression in memory."""
+"""JPEG compression of an image tensor."""
 
 from __future__ import annotations
 
-import torch
+import numpy as np
 from torch import Tensor
+
+from noiseda import images
 
 
 def compress(image: Tensor, quality: int) -> Tensor:
@@ -11,17 +13,10 @@ def compress(image: Tensor, quality: int) -> Tensor:
 
     Args:
         image: 3×H×W float32 in [0, 1].
-        quality: 1 to 100; below 90 colour is stored at half resolution (libvips' rule).
+        quality: 1 to 100, see `images.through_jpeg`.
 
     Returns:
         3×H×W float32 in [0, 1].
     """
-    import pyvips  # only this option needs it
-
-    pixels = (image.clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).contiguous().cpu()
-    height, width, _ = pixels.shape
-    source = pyvips.Image.new_from_memory(pixels.numpy().data, width, height, 3, "uchar")
-    source = source.copy(interpretation="srgb")
-    file = source.jpegsave_buffer(Q=quality)
-    decoded = torch.from_numpy(pyvips.Image.new_from_buffer(file, "").numpy())
-    return decoded.permute(2, 0, 1).to(image.device, torch.float32).contiguous() / 255
+    pixels = images.through_jpeg(images.to_pixels(image, np.uint8), quality)
+    return images.to_tensor(pixels)[0].to(image.device)

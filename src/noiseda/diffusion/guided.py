@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from noiseda.diffusion.layers import (
+    Multipliers,
     NoisePredictor,
     attend,
     attended_levels,
@@ -130,14 +131,9 @@ class Guided(NoisePredictor):
 
     def __init__(
         self,
-        base: Annotated[int, Field(ge=2, multiple_of=2)] = 64,
-        multipliers: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)] = (
-            1,
-            2,
-            4,
-            8,
-        ),
-        blocks: Annotated[int, Field(ge=1)] = 2,
+        base: Annotated[int, Field(ge=2, le=1024, multiple_of=2)] = 64,
+        multipliers: Multipliers = (1, 2, 4, 8),
+        blocks: Annotated[int, Field(ge=1, le=16)] = 2,
         dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2,
         head_channels: Annotated[int, Field(ge=1)] = 32,
         attention: tuple[Annotated[int, Field(ge=1)], ...] = (),

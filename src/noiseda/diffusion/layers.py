@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Sequence
-from typing import ClassVar, TypeVar
+from typing import Annotated, ClassVar, TypeVar
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from noiseda.errors import OptionError
 
 Conv = TypeVar("Conv", nn.Conv1d, nn.Conv2d)
+
+# width of each level relative to the first; more than this is a mistake and takes long to refuse
+Multipliers = Annotated[
+    tuple[Annotated[int, Field(ge=1, le=64)], ...], Field(min_length=1, max_length=8)
+]
 
 
 class NoisePredictor(nn.Module):

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from noiseda.diffusion.layers import (
+    Multipliers,
     NoisePredictor,
     attend,
     attended_levels,
@@ -188,15 +189,10 @@ class SR3(NoisePredictor):
 
     def __init__(
         self,
-        base: Annotated[int, Field(ge=2, multiple_of=2)] = 64,
+        base: Annotated[int, Field(ge=2, le=1024, multiple_of=2)] = 64,
         groups: Annotated[int, Field(ge=1)] | None = None,
-        multipliers: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)] = (
-            1,
-            2,
-            4,
-            8,
-        ),
-        blocks: Annotated[int, Field(ge=1)] = 2,
+        multipliers: Multipliers = (1, 2, 4, 8),
+        blocks: Annotated[int, Field(ge=1, le=16)] = 2,
         attention: tuple[Annotated[int, Field(ge=1)], ...] | None = None,
         dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2,
         in_channels: Annotated[int, Field(ge=1)] = 9,

@@ -6,7 +6,14 @@ with its degraded input instead.
 
 from __future__ import annotations
 
-from noiseda.evaluation.folders import Progress, Scores, evaluate, evaluate_folders, pair
+from noiseda.evaluation.folders import (
+    Progress,
+    Scores,
+    check_sizes,
+    evaluate,
+    evaluate_folders,
+    pair,
+)
 from noiseda.evaluation.metrics import psnr, ssim, to_8_bit
 from noiseda.evaluation.protocols import PROTOCOLS, Metric, Protocol, protocol
 from noiseda.evaluation.report import table, to_json, write_csv, write_json
@@ -17,6 +24,7 @@ __all__ = [
     "Progress",
     "Protocol",
     "Scores",
+    "check_sizes",
     "evaluate",
     "evaluate_folders",
     "pair",

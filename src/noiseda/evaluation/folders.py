@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -49,11 +49,18 @@ class Scores:
         }
 
 
-def pair(restored: Path, clean: Path) -> list[tuple[str, Path, Path]]:
+def pair(
+    restored: Path, clean: Path, only: Collection[str] | None = None
+) -> list[tuple[str, Path, Path]]:
     """Pair the images of two folders by relative path.
 
     A file of exactly the same relative path comes first; else the suffix may differ, so that
     `a/1.jpg` pairs with `a/1.png`. Never by position and never by the bare file name.
+
+    Args:
+        restored, clean: the folders.
+        only: relative paths in `restored` that take part; what is clean of the others may be
+            there or not.
 
     Returns:
         (name, restored file, clean file) sorted by name. The name is the clean file's relative
@@ -64,6 +71,8 @@ def pair(restored: Path, clean: Path) -> list[tuple[str, Path, Path]]:
             message lists all of it.
     """
     ours, theirs = _by_relative_path(restored), _by_relative_path(clean)
+    if only is not None:
+        ours = {name: path for name, path in ours.items() if name in only}
     pairs = [(name, ours[name], theirs[name]) for name in ours.keys() & theirs.keys()]
     paired = {name for name, _, _ in pairs}
     left, right = _by_stem(ours.keys() - paired), _by_stem(theirs.keys() - paired)
@@ -80,7 +89,8 @@ def pair(restored: Path, clean: Path) -> list[tuple[str, Path, Path]]:
                 if len(names) > 1
             ]
     problems = _listed(ambiguous, "ambiguous, as only the suffix differs")
-    for groups, other in ((left, clean), (right, restored)):
+    sides = [(left, clean), (right, restored)]
+    for groups, other in sides if only is None else sides[:1]:
         lonely = [name for stem in groups.keys() - shared for name in groups[stem]]
         here = restored if groups is left else clean
         problems += _listed(lonely, f"of {shown(here)} not in {shown(other)}")
@@ -90,6 +100,21 @@ def pair(restored: Path, clean: Path) -> list[tuple[str, Path, Path]]:
             "give both folders the same relative paths, suffixes aside"
         )
     return sorted(pairs)
+
+
+def check_sizes(pairs: Sequence[tuple[str, Path, Path]]) -> None:
+    """Refuse pairs whose files differ in size, by their headers: a wrong folder is known before
+    minutes of restoring and scoring.
+
+    Args:
+        pairs: from `pair`.
+
+    Raises:
+        DataError: images of another size than their counterpart; one message lists them.
+        ImageError: a file that is no readable image, as far as its header shows it.
+    """
+    sizes = ((name, images.size(ours), images.size(theirs)) for name, ours, theirs in pairs)
+    _refuse([f"{name} {a[1]}×{a[0]} but clean {b[1]}×{b[0]}" for name, a, b in sizes if a != b])
 
 
 def evaluate_folders(
@@ -104,10 +129,7 @@ def evaluate_folders(
     """
     protocol(protocol_name)
     pairs = pair(Path(restored), Path(clean))
-
-    # from the headers, so that a wrong folder is known before minutes of scoring
-    sizes = ((name, images.size(ours), images.size(theirs)) for name, ours, theirs in pairs)
-    _refuse([f"{name} {a[1]}×{a[0]} but clean {b[1]}×{b[0]}" for name, a, b in sizes if a != b])
+    check_sizes(pairs)
 
     def read() -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
         for name, ours, theirs in pairs:

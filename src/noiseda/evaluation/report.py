@@ -57,13 +57,8 @@ def write_csv(scores: Scores, path: Path, overwrite: bool = False) -> None:
     _write(text.getvalue(), Path(path), overwrite)
 
 
-def table(scores: Scores, limit: int | None = None) -> Table:
-    """Scores for the terminal; every metric's header names the protocol.
-
-    Args:
-        scores: what to show.
-        limit: show only so many images, all by default; the mean is over all of them anyway.
-    """
+def table(scores: Scores) -> Table:
+    """Scores for the terminal; every metric's header names the protocol."""
     from rich.table import Table
     from rich.text import Text
 
@@ -78,11 +73,9 @@ def table(scores: Scores, limit: int | None = None) -> Table:
         header = f"{metric.label} [{scores.protocol}] {metric.unit}".rstrip()
         mean = Text(_number(scores.mean[key], metric))
         view.add_column(Text(header), mean, justify="right", no_wrap=True)
-    for image in scores.images[:limit]:
+    for image in scores.images:
         values = [Text(_number(image[key], metric)) for key, metric in metrics.items()]
         view.add_row(Text(image["name"]), *values)
-    if limit is not None and count > limit:
-        view.add_row(Text(f"… {count - limit} more"))
     return view
 
 

@@ -8,19 +8,24 @@ package lacks, are in `plain`.
 from __future__ import annotations
 
 from noiseda.images.folders import SUFFIXES, list_images
-from noiseda.images.photo import Kind, Photo, read, read_rgb8, size
+from noiseda.images.memory import text, through_jpeg
+from noiseda.images.photo import Header, Kind, Photo, header, read, read_rgb8, size
 from noiseda.images.tensors import to_8bit, to_pixels, to_tensor
 from noiseda.images.writing import WRITABLE, write
 
 __all__ = [
     "SUFFIXES",
     "WRITABLE",
+    "Header",
     "Kind",
     "Photo",
+    "header",
     "list_images",
     "read",
     "read_rgb8",
     "size",
+    "text",
+    "through_jpeg",
     "to_8bit",
     "to_pixels",
     "to_tensor",

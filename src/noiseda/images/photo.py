@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import os
-import re
 import stat
-import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
 from noiseda.errors import ImageError
 from noiseda.images import plain
 from noiseda.images.library import PathLike, reason, shown, use_thread_pool, vips
+from noiseda.images.metadata import get, metadata, orientation, upright
 from noiseda.images.tensors import to_8bit
 
 # Rows decoded at a time, so that beside the pixels only a strip of the file's own layout exists.
@@ -23,11 +22,6 @@ _STRIP = 256
 
 # The formats whose decoder must have been meant: SVG, for one, is not a photo.
 _LOADERS = ("jpegload", "uhdrload", "pngload", "tiffload", "webpload", "gifload", "heifload")
-
-_KEPT = re.compile(
-    r"exif-(data|ifd[0234]-(?!Orientation)).*|png-comment-.*"
-    r"|(xmp|iptc|icc-profile)-data|resolution-unit"
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +64,20 @@ class Photo:
     kind: Kind
 
 
+class Header(NamedTuple):
+    """What a file's header says: `height` and `width` in pixels after orientation, and `depth`,
+    bits a channel in memory (8 or 16)."""
+
+    height: int
+    width: int
+    depth: int
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of a photo's `pixels`."""
+        return self.height * self.width * 3 * self.depth // 8
+
+
 def read(path: PathLike) -> Photo:
     """The image in `path`, turned upright as its orientation tag says.
 
@@ -89,11 +97,11 @@ def read(path: PathLike) -> Photo:
             pixels = decoded if decoded.shape[2] == 3 else np.repeat(decoded, 3, axis=2)
             depth = pixels.dtype.itemsize * 8
             return Photo(pixels, Kind(*pixels.shape[:2], gray=gray, depth=depth))
-        image = _header(file, head)
-        if _get(image, "vips-loader", "").startswith("webpload"):
+        image = _undecoded(file, head)
+        if get(image, "vips-loader", "").startswith("webpload"):
             use_thread_pool(path)
         pixels, alpha = _decode(image)
-        turn = _orientation(image)
+        turn = orientation(image)
         pixels = upright(pixels, turn)
         kind = Kind(
             height=pixels.shape[0],
@@ -101,7 +109,7 @@ def read(path: PathLike) -> Photo:
             gray=image.bands < 3,
             depth=pixels.dtype.itemsize * 8,
             alpha=None if alpha is None else upright(alpha, turn),
-            metadata=_metadata(image),
+            metadata=metadata(image),
             resolution=(image.yres, image.xres) if turn >= 5 else (image.xres, image.yres),
         )
         return Photo(pixels, kind)
@@ -116,8 +124,8 @@ def read_rgb8(path: PathLike) -> np.ndarray:
     return to_8bit(read(path).pixels)
 
 
-def size(path: PathLike) -> tuple[int, int]:
-    """(height, width) after orientation, from the header alone: the pixels may yet be damaged.
+def header(path: PathLike) -> Header:
+    """Size and depth from the header alone: the pixels may yet be damaged.
 
     Raises:
         ImageError: as `read`, as far as the header shows it.
@@ -125,21 +133,16 @@ def size(path: PathLike) -> tuple[int, int]:
     with _opened(path) as (file, head):
         if plain.is_plain(head):
             layout = plain.parse(head)
-            return layout.height, layout.width
-        image = _header(file, head)
-        turned = _orientation(image) >= 5
-        return (image.width, image.height) if turned else (image.height, image.width)
+            return Header(layout.height, layout.width, layout.dtype.itemsize * 8)
+        image = _undecoded(file, head)
+        turned = orientation(image) >= 5
+        height, width = (image.width, image.height) if turned else (image.height, image.width)
+        return Header(height, width, 8 if image.format == "uchar" else 16)
 
 
-def upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
-    """H×W or H×W×C turned and mirrored as an EXIF orientation (1 to 8) asks; contiguous."""
-    if orientation >= 5:
-        pixels = pixels.swapaxes(0, 1)
-    if orientation in (3, 4, 7, 8):
-        pixels = pixels[::-1]
-    if orientation in (2, 3, 6, 7):
-        pixels = pixels[:, ::-1]
-    return np.ascontiguousarray(pixels)
+def size(path: PathLike) -> tuple[int, int]:
+    """(height, width) of `header`."""
+    return header(path)[:2]
 
 
 @contextmanager
@@ -187,7 +190,7 @@ class _RefusedError(ValueError):
     """Why a file is not read, without its name."""
 
 
-def _header(file: BinaryIO, head: bytes) -> Any:
+def _undecoded(file: BinaryIO, head: bytes) -> Any:
     """A pyvips image of which no pixel is decoded yet, of a kind that can be restored."""
     pyvips = vips()
     # the open file rather than its name: libvips takes brackets in a name for options
@@ -198,12 +201,12 @@ def _header(file: BinaryIO, head: bytes) -> Any:
         image = pyvips.Image.jpegload_source(source, **options)
     else:
         image = pyvips.Image.new_from_source(source, "", **options)
-    loader = _get(image, "vips-loader", "")
+    loader = get(image, "vips-loader", "")
     if not loader.startswith(_LOADERS):
         raise _RefusedError(
             f"is no photo (read by {loader or 'an unknown loader'}); convert it to PNG"
         )
-    pages = _get(image, "n-pages", 1)
+    pages = get(image, "n-pages", 1)
     if pages > 1 or (head[1:4] == b"PNG" and b"acTL" in head):
         count = f"{pages} images" if pages > 1 else "an animation"
         raise _RefusedError(f"holds {count}; save each as a file of its own")
@@ -236,38 +239,3 @@ def _decode(image: Any) -> tuple[np.ndarray, np.ndarray | None]:
         if alpha is not None:
             alpha[top : top + rows] = strip[..., -1]
     return pixels, alpha
-
-
-def _orientation(image: Any) -> int:
-    tag = _get(image, "orientation", 1)
-    return tag if tag in range(1, 9) else 1
-
-
-def _metadata(image: Any) -> dict[str, bytes | str | int | float]:
-    values = {name: image.get(name) for name in image.get_fields() if _KEPT.fullmatch(name)}
-    if isinstance(xmp := values.get("xmp-data"), bytes):
-        # XMP may repeat the orientation tag, which has been applied
-        values["xmp-data"] = re.sub(rb"(tiff:Orientation(?:=[\"']|>))[2-8]", rb"\g<1>1", xmp)
-    if isinstance(exif := values.get("exif-data"), bytes):
-        values["exif-data"] = _without_thumbnail(exif)
-    return values
-
-
-def _without_thumbnail(exif: bytes) -> bytes:
-    """The EXIF block without its second directory: a thumbnail of the photo before restoration,
-    which some programs would go on to show."""
-    data = bytearray(exif)
-    start = 6 if exif.startswith(b"Exif\0\0") else 0
-    order = "<" if exif[start : start + 2] == b"II" else ">"
-    try:
-        first = start + struct.unpack_from(f"{order}I", data, start + 4)[0]
-        (entries,) = struct.unpack_from(f"{order}H", data, first)
-        # after its entries of 12 bytes, a directory ends with the place of the next one
-        struct.pack_into(f"{order}I", data, first + 2 + 12 * entries, 0)
-    except struct.error:
-        return exif
-    return bytes(data)
-
-
-def _get(image: Any, name: str, default: Any) -> Any:
-    return image.get(name) if image.get_typeof(name) else default

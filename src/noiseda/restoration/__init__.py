@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
-from noiseda.restoration.files import Job, Outcome, plan_jobs, restore_files
+from noiseda.restoration.files import Job, Outcome, measure, plan_jobs, restore_files
 from noiseda.restoration.restorer import Restorer, load
 from noiseda.restoration.tiling import Tile, Tiling
 
-__all__ = ["Job", "Outcome", "Restorer", "Tile", "Tiling", "load", "plan_jobs", "restore_files"]
+__all__ = [
+    "Job",
+    "Outcome",
+    "Restorer",
+    "Tile",
+    "Tiling",
+    "load",
+    "measure",
+    "plan_jobs",
+    "restore_files",
+]

@@ -7,9 +7,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psutil
+
 from noiseda import images
 from noiseda.errors import DataError, ImageError, OptionError
+from noiseda.images.library import shown
 from noiseda.restoration.restorer import Restorer
+from noiseda.restoration.tiling import shown_size
 
 
 @dataclass(frozen=True)
@@ -90,13 +94,36 @@ def _within(path: Path, output: Path, given: Path) -> bool:
     return output != given.resolve() and output in path.resolve().parents
 
 
+def measure(source: Path, restorer: Restorer) -> int:
+    """The number of pixels of a photo that can be restored, from its header alone.
+
+    Raises:
+        ImageError: not a readable image, as far as the header shows it.
+        OptionError: too large for the memory: for what is free to hold the photo, or for what the
+            network may take beside it.
+    """
+    header = images.header(source)
+    # as read and as restored; the rest of what it takes depends on the format
+    held, free = 2 * header.nbytes, psutil.virtual_memory().available
+    if held > free:
+        raise OptionError(
+            f"{shown(source)}: a {header.width}×{header.height} photo takes {shown_size(held)} to "
+            f"hold, but only {shown_size(free)} of memory is free; make it smaller"
+        )
+    try:
+        restorer.tiling(header.height, header.width, header.nbytes)
+    except OptionError as error:
+        raise OptionError(f"{shown(source)}: {error}") from None
+    return header.height * header.width
+
+
 def restore_files(
     restorer: Restorer,
     jobs: Sequence[Job],
     *,
     strength: float = 1.0,
     overwrite: bool = False,
-    started: Callable[[Job, int], None] | None = None,
+    started: Callable[[Job], None] | None = None,
     advance: Callable[[int], None] | None = None,
 ) -> Outcome:
     """Restore each job; one bad file does not stop the rest, an interruption keeps what is done.
@@ -106,7 +133,7 @@ def restore_files(
         jobs: from `plan_jobs`.
         strength: see `Restorer`.
         overwrite: replace targets that exist; else they are kept and listed.
-        started: called with each job and its number of pixels.
+        started: called with each job before it is worked on.
         advance: called with the number of pixels done since the last call.
     """
     outcome = Outcome()
@@ -114,14 +141,10 @@ def restore_files(
         if job.target.exists() and not overwrite:
             outcome.kept.append(job.target)
             continue
+        if started:
+            started(job)
         try:
-            _refuse_unwritable(job.target)
-            photo = images.read(job.source)
-            if started:
-                started(job, photo.pixels.shape[0] * photo.pixels.shape[1])
-            restored = restorer.pixels(photo.pixels, strength, advance)
-            _make_folder(job.target.parent)
-            images.write(job.target, restored, photo)
+            _restore(restorer, job, strength, advance)
             outcome.done.append(job.target)
         except (ImageError, OptionError) as error:
             # an OptionError: this photo is too large for the memory, another may not be
@@ -130,6 +153,25 @@ def restore_files(
             outcome.interrupted = True
             break
     return outcome
+
+
+def _restore(
+    restorer: Restorer, job: Job, strength: float, advance: Callable[[int], None] | None
+) -> None:
+    """One job, whole or not at all.
+
+    Raises:
+        ImageError, OptionError: why it cannot be done; the message names the file.
+    """
+    measure(job.source, restorer)
+    _refuse_unwritable(job.target)
+    photo = images.read(job.source)
+    try:
+        restored = restorer.pixels(photo.pixels, strength, advance)
+    except (ImageError, OptionError) as error:
+        raise type(error)(f"{shown(job.source)}: {error}") from None
+    _make_folder(job.target.parent)
+    images.write(job.target, restored, photo)
 
 
 def _refuse_unwritable(target: Path) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,12 @@ from noiseda import images, runtime
 from noiseda.checkpoint import ModelInfo, open_model
 from noiseda.errors import OptionError
 from noiseda.networks import RestorationNetwork, Spec
-from noiseda.restoration.tiling import Tiling
+from noiseda.restoration.tiling import Tile, Tiling
 
 Advance = Callable[[int], None]
+
+# torch's words for a failed allocation, for which it has no type of its own on the CPU: on Linux,
+# on Windows, on accelerators
 
 
 def default_memory(held: int = 0) -> int:
@@ -75,8 +79,8 @@ class Restorer:
             strength: 1 for the restored image, 0 for the input, between for a mixture.
 
         Raises:
-            OptionError: an image of another type, shape or range, a strength outside [0, 1], or
-                a memory budget below the smallest tile.
+            OptionError: an image of another type, shape or range, a strength outside [0, 1], a
+                memory budget below the smallest tile or above what there is.
         """
         if isinstance(image, Tensor):
             return self._tensor(image, strength)
@@ -190,12 +194,13 @@ class Restorer:
                 # buffers of another size would only add to the new ones
                 runtime.release_unused()
             shape = tile.shape
-            degraded = read(tile.rows, tile.columns).to(
-                self.device, memory_format=torch.channels_last
-            )
-            restored = self._network(degraded, tile.place)
-            if strength != 1:
-                restored = degraded.lerp(restored, strength)
+            with _allocating(tile):
+                degraded = read(tile.rows, tile.columns).to(
+                    self.device, memory_format=torch.channels_last
+                )
+                restored = self._network(degraded, tile.place)
+                if strength != 1:
+                    restored = degraded.lerp(restored, strength)
             top, left = tile.rows[0], tile.columns[0]
             core = restored[
                 ...,
@@ -203,6 +208,20 @@ class Restorer:
                 tile.core_columns[0] - left : tile.core_columns[1] - left,
             ]
             write(tile.core_rows, tile.core_columns, core.cpu())
+
+
+@contextmanager
+def _allocating(tile: Tile) -> Iterator[None]:
+    """Tell a failed allocation as what the user can change."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not runtime.out_of_memory(error):
+            raise
+        height, width = tile.shape
+        raise OptionError(
+            f"out of memory at a tile of {width}×{height} pixels; allow less with --memory"
+        ) from None
 
 
 def _usable(device: str | torch.device) -> torch.device:

@@ -63,7 +63,7 @@ class Tiling:
         if full[0] * full[1] <= most:
             return cls(height, width, full, 0, multiple)
         if spec.receptive_radius is None:
-            need = _shown(full[0] * full[1] * per_pixel)
+            need = shown_size(full[0] * full[1] * per_pixel)
             raise OptionError(
                 f"a {width}×{height} image needs {need} at once with this network, which cannot "
                 f"be tiled; allow --memory {need} or reduce the image"
@@ -87,10 +87,10 @@ class Tiling:
         if best is None:
             least = multiple + 2 * margin
             side = (min(least, full[0]), min(least, full[1]))
-            need = _shown(side[0] * side[1] * per_pixel)
+            need = shown_size(side[0] * side[1] * per_pixel)
             raise OptionError(
                 f"the smallest tile of this network is {side[1]}×{side[0]} pixels and needs about "
-                f"{need}, but the memory budget is {_shown(memory)}; allow --memory {need}"
+                f"{need}, but the memory budget is {shown_size(memory)}; allow --memory {need}"
             )
         return cls(height, width, best[1], margin, multiple)
 
@@ -116,7 +116,7 @@ def _up(value: int, multiple: int) -> int:
     return -(-value // multiple) * multiple
 
 
-def _shown(size: float) -> str:
+def shown_size(size: float) -> str:
     """Bytes as `--memory` takes them, rounded up."""
     unit, name = (2**20, "MB") if size >= 2**20 else (2**10, "KB")
     return f"{math.ceil(size / unit)}{name}"

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from noiseda.training.recipe import Recipe, read_recipe, shipped
-from noiseda.training.run import RunResult, newest_checkpoint, prepare, resume, train
+from noiseda.training.folder import newest_checkpoint
+from noiseda.training.preparation import prepare
+from noiseda.training.reading import read_recipe, shipped
+from noiseda.training.recipe import Recipe
+from noiseda.training.run import RunResult, is_finished, resume, train
 
 __all__ = [
     "Recipe",
     "RunResult",
+    "is_finished",
     "newest_checkpoint",
     "prepare",
     "read_recipe",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,31 @@ def checkpoints_every(folder: Path, steps: int) -> ModelCheckpoint:
     )
 
 
+class LastCheckpoint(Callback):
+    """Write the state of the last step also where that is no multiple of `every` steps: of a
+    finished run it alone holds the networks that the model file leaves out.
+
+    Args:
+        folder: of the checkpoints; older ones in it are removed once the new one is whole.
+        every: interval of `checkpoints_every`, which writes the others.
+    """
+
+    def __init__(self, folder: Path, every: int) -> None:
+        self.folder = folder
+        self.every = every
+
+    def on_train_batch_end(
+        self, trainer: lightning.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        step = trainer.global_step
+        if step < pl_module.recipe.steps or step % self.every == 0:
+            return
+        older = [path for path in self.folder.glob("*.ckpt") if path.stem.isdigit()]
+        trainer.save_checkpoint(checkpoint_path(self.folder, step))
+        for path in older:
+            trainer.strategy.remove_checkpoint(path)
+
+
 def checkpoint_path(folder: Path, step: int) -> Path:
     return folder / f"{step:09d}.ckpt"
 
@@ -51,8 +78,10 @@ class ProgressBar(Callback):
         self._batch = pl_module.recipe.data.batch
         self._bar = progress_bar("images")
         done = trainer.global_step * self._batch
-        total = pl_module.recipe.steps * self._batch
-        self._task = self._bar.add_task(self.description, total=total, note="")
+        steps = pl_module.recipe.steps
+        self._task = self._bar.add_task(
+            self.description, total=steps * self._batch, note=f"{steps} steps"
+        )
         self._bar.start()
         # the ETA must come from this process's speed, so what was done before is not "advanced"
         self._bar.update(self._task, completed=done)
@@ -67,6 +96,20 @@ class ProgressBar(Callback):
                 note += f"  validation {float(metrics['validation/psnr']):.2f} dB"
             self._bar.update(self._task, advance=self._batch, note=note)
 
+    @contextlib.contextmanager
+    def phase(self, description: str, total: int) -> Iterator[Callable[[], None]]:
+        """Something else that training waits for, shown below it; yields what to call after each
+        of its `total` images."""
+        bar = self._bar
+        if bar is None:
+            yield lambda: None
+            return
+        task = bar.add_task(description, total=total, note="")
+        try:
+            yield lambda: bar.advance(task)
+        finally:
+            bar.remove_task(task)
+
     def on_exception(self, trainer: lightning.Trainer, pl_module: Any, exception: Any) -> None:
         # Lightning does not tear down then; a bar left running would hide the terminal's cursor
         self.teardown(trainer, pl_module, "fit")
@@ -78,7 +121,7 @@ class ProgressBar(Callback):
 
 
 class LogTerms(Callback):
-    """Write the loss terms of every `every`-th step to the loggers.
+    """Write the loss terms of every `every`-th step, and of the last, to the loggers.
 
     Lightning's own logging counts steps from 0 and writes after checkpoints, so that a resumed
     run would miss a line.
@@ -91,7 +134,8 @@ class LogTerms(Callback):
         self, trainer: lightning.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         step = trainer.global_step
-        if trainer.is_global_zero and step % self.every == 0:
+        wanted = step % self.every == 0 or step == pl_module.recipe.steps
+        if trainer.is_global_zero and wanted:
             metrics = trainer.callback_metrics
             values = {name: float(v) for name, v in metrics.items() if name.startswith("train/")}
             for logger in trainer.loggers:
@@ -104,20 +148,23 @@ class Validate(Callback):
     Args:
         pairs: (name, degraded, clean) image files.
         every: steps between validations; the last step is always validated.
+        bar: where it shows.
     """
 
     PROTOCOL = "rgb"
 
-    def __init__(self, pairs: list[tuple[str, Path, Path]], every: int) -> None:
+    def __init__(self, pairs: list[tuple[str, Path, Path]], every: int, bar: ProgressBar) -> None:
         self.pairs = pairs
         self.every = every
+        self.bar = bar
 
     def on_train_batch_end(
         self, trainer: lightning.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         step = trainer.global_step
         if trainer.is_global_zero and (step % self.every == 0 or step == pl_module.recipe.steps):
-            scores = self.score(pl_module)
+            with self.bar.phase("validating", len(self.pairs)) as advance:
+                scores = self.score(pl_module, advance)
             values = {f"validation/{name}": value for name, value in scores.items()}
             trainer.callback_metrics.update(
                 {name: torch.tensor(value) for name, value in values.items()}
@@ -125,8 +172,8 @@ class Validate(Callback):
             for logger in trainer.loggers:
                 logger.log_metrics(values, step)
 
-    def score(self, module: TrainingModule) -> dict[str, float]:
-        """Mean PSNR and SSIM of the averaged network."""
+    def score(self, module: TrainingModule, advance: Callable[[], None]) -> dict[str, float]:
+        """Mean PSNR and SSIM of the averaged network; `advance` is called after each image."""
         network = module.averaged
         info = ModelInfo(network=network.name, options=network.options)
         restorer = Restorer(network, info, module.device)
@@ -137,6 +184,7 @@ class Validate(Callback):
             scores = judge.score(restored, images.to_tensor(images.read_rgb8(clean)))
             for name, value in scores.items():
                 sums[name] = sums.get(name, 0.0) + float(value[0])
+            advance()
         return {name: value / len(self.pairs) for name, value in sums.items()}
 
 

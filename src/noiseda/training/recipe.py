@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import pydantic
+import torch
+from omegaconf import OmegaConf
 from pydantic import BeforeValidator, Field
 
 from noiseda import adaptation, degradations, networks
 from noiseda.checkpoint import TASKS
 from noiseda.data import AbsolutePath, Selection
 from noiseda.errors import OptionError, did_you_mean
-from noiseda.registry import explain
 
 
 class _Strict(pydantic.BaseModel):
@@ -21,16 +23,24 @@ class _Strict(pydantic.BaseModel):
 
 
 def _selection(value: Any) -> Any:
-    return {"folder": value} if isinstance(value, str | Path) else value
+    # a number is a folder's name that YAML has taken for one; the field says what to do
+    return {"folder": value} if isinstance(value, str | Path | int | float) else value
 
 
 def _selections(value: Any) -> Any:
-    return [value] if isinstance(value, str | Path | dict) else value
+    return [value] if isinstance(value, str | Path | int | float | dict) else value
+
+
+def _folders(value: Any) -> Any:
+    return [value] if isinstance(value, str | Path | int | float) else value
 
 
 # a folder, a mapping with include and exclude patterns, or a list of either
 One = Annotated[Selection, BeforeValidator(_selection)]
 Many = Annotated[list[One], BeforeValidator(_selections)]
+Folders = Annotated[list[AbsolutePath], BeforeValidator(_folders)]
+# the bound keeps step numbers within the nine digits of a checkpoint's name
+Images = Annotated[int, Field(ge=1, lt=10**9)]
 
 
 def _part(check: Callable[..., dict[str, Any]]) -> BeforeValidator:
@@ -66,6 +76,8 @@ class Data(_Strict):
         clean: clean source images.
         real: unlabeled real photos of the target.
         unpaired: clean images of another collection, for the unpaired mode.
+        truth: ground truth of `real`, a folder for each of its entries, paired by relative path;
+            only the objective "supervised" sees it.
         validation: images with ground truth; never trained on.
         patch: height and width of crops, in pixels.
         batch: samples of a step, over all devices.
@@ -76,6 +88,7 @@ class Data(_Strict):
     clean: Annotated[Many, Field(min_length=1)]
     real: Many = []
     unpaired: Many = []
+    truth: Folders = []
     validation: Validation | None = None
     patch: Annotated[int, Field(ge=8, le=4096)] = 64
     batch: Annotated[int, Field(ge=1, le=65536)] = 8
@@ -98,17 +111,37 @@ class Training(_Strict):
         nodes: machines of a distributed run.
     """
 
-    images: Annotated[int, Field(ge=1)]
+    images: Images
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 1e-4
     ema_halflife: Annotated[float, Field(gt=0)] = 4000
     clip_norm: Annotated[float, Field(gt=0)] | None = None
-    checkpoint_every: Annotated[int, Field(ge=1)] = 4000
-    validate_every: Annotated[int, Field(ge=1)] = 8000
-    log_every: Annotated[int, Field(ge=1)] = 400
+    checkpoint_every: Images = 4000
+    validate_every: Images = 8000
+    log_every: Images = 400
     start: AbsolutePath | None = None
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
-    devices: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
-    nodes: Annotated[int, Field(ge=1)] = 1
+    devices: Annotated[int, Field(ge=1, le=1024)] | Literal["auto"] = "auto"
+    nodes: Annotated[int, Field(ge=1, le=65536)] = 1
+
+
+class Compare(_Strict):
+    """What `noiseda compare` adds to the recipe; a training does not look at it.
+
+    Attributes:
+        images: samples of each continuation at equal steps; None for `training.images`.
+        training: keys of `training` that differ in all continuations.
+        methods: by name, the options of the method's objective; beside them `name`, if the
+            objective is called otherwise than the method; `training`, keys that differ; and
+            `network`, if the method needs another, which it trains from the beginning.
+        source: clean images that no training sees, to measure what is lost on the source.
+        source_images: how many of them are used at most.
+    """
+
+    images: Images | None = None
+    training: dict[str, Any] = {}
+    methods: dict[str, dict[str, Any] | None] = {}
+    source: Many = []
+    source_images: Annotated[int, Field(ge=1)] = 8
 
 
 class Recipe(_Strict):
@@ -123,6 +156,7 @@ class Recipe(_Strict):
         network: the restoration network: `name` and its options.
         objective: what is minimised: `name` and its options.
         training: how long and how fast.
+        compare: what methods are compared, if they are.
     """
 
     name: Annotated[str, Field(pattern=r"^[\w.-]+$")]
@@ -133,6 +167,7 @@ class Recipe(_Strict):
     network: Annotated[dict[str, Any], _part(networks.check)]
     objective: Annotated[dict[str, Any], _part(_options(adaptation.OBJECTIVES))]
     training: Training
+    compare: Compare | None = None
 
     @pydantic.model_validator(mode="before")
     @classmethod
@@ -154,6 +189,20 @@ class Recipe(_Strict):
             raise ValueError(f"unknown task{did_you_mean(task, TASKS)}")
         return task
 
+    @pydantic.model_validator(mode="after")
+    def _buildable(self) -> Self:
+        """What only the parts' constructors find, and whether the parts fit together."""
+        _build(degradations.build, self.degradation)
+        # without memory: for their checks alone
+        with torch.device("meta"):
+            objective = _build(adaptation.build, self.objective)
+        if self.data.patch % objective.patch_multiple:
+            raise OptionError(
+                f"data.patch {self.data.patch} must be a multiple of {objective.patch_multiple}, "
+                "because the noise predictor halves it at each of its levels"
+            )
+        return self
+
     @property
     def steps(self) -> int:
         """Optimiser steps: enough for `training.images`."""
@@ -173,9 +222,8 @@ class Recipe(_Strict):
         return _names_alone(self.model_dump())
 
     def to_yaml(self) -> str:
-        from omegaconf import OmegaConf
-
-        return OmegaConf.to_yaml(OmegaConf.create(self.dump()))
+        """As a file that `read_recipe` gives back unchanged."""
+        return OmegaConf.to_yaml(OmegaConf.create(_escaped(self.dump())))
 
 
 def _names_alone(value: Any) -> Any:
@@ -186,58 +234,15 @@ def _names_alone(value: Any) -> Any:
     return [_names_alone(item) for item in value] if isinstance(value, list | tuple) else value
 
 
-def shipped() -> dict[str, Path]:
-    """The recipes inside the package, by name."""
-    folder = Path(__file__).parent.parent / "recipes"
-    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+def _build(build: Callable[..., Any], part: dict[str, Any]) -> Any:
+    options = dict(part)
+    return build(options.pop("name"), **options)
 
 
-def read_recipe(source: str | Path, overrides: Sequence[str] = ()) -> Recipe:
-    """A recipe by name or from a YAML file, with overrides.
-
-    Args:
-        source: name of a shipped recipe, or a file.
-        overrides: `key.sub=value`, the value in YAML.
-
-    Raises:
-        OptionError: no such recipe, broken YAML, an unknown key, a wrong type or value.
-    """
-    from omegaconf import DictConfig, OmegaConf
-    from omegaconf.errors import OmegaConfBaseException
-    from yaml import YAMLError
-
-    # OmegaConf reports a file of another type by OSError, incompatible merges by TypeError
-    broken = (OmegaConfBaseException, YAMLError, ValueError, TypeError, OSError)
-
-    known = shipped()
-    path = known.get(str(source), Path(source))
-    if not path.is_file():
-        hint = did_you_mean(str(source), known)
-        raise OptionError(f"{source}: no such recipe file, and no shipped recipe{hint}")
-    try:
-        merged = OmegaConf.load(path)
-    except broken as error:
-        raise OptionError(f"{path}: not valid YAML: {_one_line(error)}") from None
-    if not isinstance(merged, DictConfig):
-        raise OptionError(f"{path}: not a recipe: it holds a list, not keys with values")
-    for override in overrides:
-        if "=" not in override:
-            raise OptionError(f"--set {override}: expected key=value, for example data.batch=16")
-        try:
-            merged = OmegaConf.merge(merged, OmegaConf.from_dotlist([override]))
-        except broken as error:
-            raise OptionError(f"--set {override}: {_one_line(error)}") from None
-    try:
-        content = OmegaConf.to_container(merged, resolve=True)
-    except broken as error:
-        raise OptionError(f"{path}: {_one_line(error)}") from None
-    try:
-        return Recipe.model_validate(content)
-    except pydantic.ValidationError as error:
-        raise OptionError(f"{source}: {explain(error, Recipe)}") from None
-    except OptionError as error:
-        raise OptionError(f"{source}: {error}") from None
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
+def _escaped(value: Any) -> Any:
+    """With a backslash before each "${" in texts, which OmegaConf would take for a reference."""
+    if isinstance(value, str):
+        return re.sub(r"(\\*)\$\{", lambda found: found[1] * 2 + r"\${", value)
+    if isinstance(value, dict):
+        return {key: _escaped(item) for key, item in value.items()}
+    return [_escaped(item) for item in value] if isinstance(value, list) else value

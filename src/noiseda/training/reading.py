@@ -1,0 +1,102 @@
+"""Reading recipes: by name or from a file, with overrides."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pydantic
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
+from noiseda.errors import OptionError, did_you_mean
+from noiseda.registry import explain
+from noiseda.training.recipe import Recipe
+
+# keys that hold a folder or file; `--set data.real=2024` names the folder 2024, not a number
+_PLACES = {
+    *("data.clean", "data.real", "data.unpaired", "data.cache", "training.start"),
+    *("data.truth", "compare.source"),
+    *("data.validation.degraded", "data.validation.clean", "data.validation.degraded.folder"),
+}
+# OmegaConf reports a file of another type by OSError, incompatible merges by TypeError
+_BROKEN = (OmegaConfBaseException, YAMLError, ValueError, TypeError, OSError)
+
+
+def shipped() -> dict[str, Path]:
+    """The recipes inside the package, by name."""
+    folder = Path(__file__).parent.parent / "recipes"
+    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+
+
+def read_recipe(
+    source: str | Path, overrides: Sequence[str] | Mapping[str, Any] | None = None
+) -> Recipe:
+    """A recipe by name or from a YAML file, with overrides.
+
+    Args:
+        source: name of a shipped recipe, or a file.
+        overrides: texts `key.sub=value` with the value in YAML, as on the command line; or values
+            by `key.sub`, which are taken as they are, after the file's own `${references}`.
+
+    Raises:
+        OptionError: no such recipe, broken YAML, an unknown key, a wrong type or value.
+    """
+    known = shipped()
+    path = known.get(str(source), Path(source))
+    if not path.is_file():
+        hint = did_you_mean(str(source), known)
+        raise OptionError(f"{source}: no such recipe file, and no shipped recipe{hint}")
+    try:
+        config = OmegaConf.load(path)
+    except _BROKEN as error:
+        raise OptionError(f"{path}: not valid YAML: {_one_line(error)}") from None
+    if not isinstance(config, DictConfig):
+        raise OptionError(f"{path}: not a recipe: it holds a list, not keys with values")
+    values = overrides if isinstance(overrides, Mapping) else {}
+    texts = overrides if isinstance(overrides, Sequence) else ()
+    for text in texts:
+        if "=" not in text:
+            raise OptionError(f"--set {text}: expected key=value, for example data.batch=16")
+        try:
+            config = OmegaConf.merge(config, _parsed(text))
+        except _BROKEN as error:
+            raise OptionError(f"--set {text}: {_one_line(error)}") from None
+    try:
+        content: Any = OmegaConf.to_container(config, resolve=True)
+    except _BROKEN as error:
+        raise OptionError(f"{path}: {_one_line(error)}") from None
+    for key, value in values.items():
+        for part in reversed(key.split(".")):
+            value = {part: value}
+        content = _merged(content, value)
+    try:
+        return Recipe.model_validate(content)
+    except pydantic.ValidationError as error:
+        raise OptionError(f"{source}: {explain(error, Recipe)}") from None
+    except OptionError as error:
+        raise OptionError(f"{source}: {error}") from None
+
+
+def _parsed(text: str) -> DictConfig:
+    """The override `key.sub=value` as a nested mapping."""
+    key, _, value = text.partition("=")
+    # a list, a mapping or something quoted is YAML also where a folder belongs
+    if key not in _PLACES or value in ("", "~", "null") or value[0] in "[{\"'":
+        return OmegaConf.from_dotlist([text])
+    config = OmegaConf.create()
+    OmegaConf.update(config, key, value)
+    return config
+
+
+def _merged(content: Any, change: Any) -> Any:
+    """`content` with what `change` names replaced, mapping by mapping."""
+    if not isinstance(content, dict) or not isinstance(change, Mapping):
+        return change
+    return {**content, **{key: _merged(content.get(key), item) for key, item in change.items()}}
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())

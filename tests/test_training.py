@@ -1,0 +1,123 @@
+"""What is done before a run and around it: data found, folders held, costs measured."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from noiseda.adaptation import OBJECTIVES, Batch, Objective, Randomness
+from noiseda.errors import DataError, OptionError, RunError
+from noiseda.training import prepare, read_recipe
+from noiseda.training.folder import reserved
+from noiseda.training.probe import probe
+from tests.conftest import write_photos
+
+# --- validation -------------------------------------------------------------------------------
+
+
+def pairs(recipe_file: Path, **patterns: list[str]) -> list[str]:
+    home = recipe_file.parent
+    degraded = {"folder": home / "noisy", **patterns}
+    validation = {"data.validation": {"degraded": degraded, "clean": home / "truth"}}
+    return [name for name, _, _ in prepare(read_recipe(recipe_file, validation)).validation]
+
+
+def test_only_what_the_patterns_choose_needs_a_clean_counterpart(recipe_file: Path) -> None:
+    home = recipe_file.parent
+    write_photos(home / "noisy", ["1.png", "2.png", "in/3.png", "other.png", "1.jpg"])
+    write_photos(home / "truth", ["1.png", "2.tif", "in/3.png", "4.png"])
+    assert pairs(recipe_file, exclude=["*.jpg", "other*"]) == ["1.png", "2.tif", "in/3.png"]
+    assert pairs(recipe_file, include=["2*"]) == ["2.tif"]
+    # a chosen one without is an error, and without patterns everything has to pair
+    with pytest.raises(DataError, match=r"1 image of \S+ not in \S+ \(other.png\)"):
+        pairs(recipe_file, include=["2*", "o*"])
+    with pytest.raises(DataError, match=r"of \S+truth not in \S+noisy \(4.png\)"):
+        pairs(recipe_file)
+
+
+# --- the run folder ---------------------------------------------------------------------------
+
+
+def hold(folder: Path, error: type[BaseException] | None = None) -> list[str]:
+    with reserved(folder):
+        if error:
+            raise error
+        return os.listdir(folder)
+
+
+@pytest.mark.parametrize("error", [DataError, KeyboardInterrupt])
+def test_a_folder_held_in_vain_is_gone(tmp_path: Path, error: type[BaseException]) -> None:
+    (tmp_path / "runs").mkdir()
+    with pytest.raises(error):
+        hold(tmp_path / "runs" / "a" / "b", error)
+    assert list(tmp_path.rglob("*")) == [tmp_path / "runs"]
+    # what was there stays
+    with pytest.raises(error):
+        hold(tmp_path / "runs", error)
+    assert list(tmp_path.rglob("*")) == [tmp_path / "runs"]
+    assert hold(tmp_path / "runs" / "a" / "b") == []
+    assert (tmp_path / "runs" / "a" / "b").is_dir()
+
+
+def test_a_folder_that_cannot_be_held(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(RunError, match="file/run: cannot write the run folder: Not a directory"):
+        hold(tmp_path / "file" / "run")
+    with pytest.raises(RunError, match="file exists already"):
+        hold(tmp_path / "file")
+    with pytest.raises(RunError, match="exists already; continue it with --resume"):
+        hold(tmp_path)
+    with pytest.raises(RunError, match="a run folder's name must be UTF-8"):
+        hold(tmp_path / os.fsdecode(b"\xff"))
+    assert os.listdir(tmp_path) == ["file"]
+
+
+# --- the trial run ----------------------------------------------------------------------------
+
+
+class Witness(Objective):
+    """Notes how it is called."""
+
+    seen: ClassVar[list[tuple[int, bool, torch.dtype]]] = []
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Conv2d(3, 3, 1)
+
+    def terms(
+        self, restorer: nn.Module, batch: Batch, progress: float, random: Randomness
+    ) -> dict[str, Tensor]:
+        restored = self.layer(restorer(batch["synthetic"]))
+        mixed = torch.is_autocast_enabled("cpu")
+        self.seen.append((len(batch["clean"]), mixed, restored.dtype))
+        return {"loss": (restored - batch["clean"]).float().square().mean()}
+
+
+def trial(recipe_file: Path, **training: Any) -> dict[str, str]:
+    overrides = {f"training.{key}": value for key, value in training.items()}
+    recipe = read_recipe(recipe_file, {"objective": "witness", "data.batch": 6, **overrides})
+    Witness.seen.clear()
+    summary = probe(recipe).split("\n\n")[1]
+    return {line[:24].strip(): line[24:].strip() for line in summary.splitlines()}
+
+
+@pytest.mark.skipif(torch.accelerator.is_available(), reason="counts devices of a CPU")
+def test_a_trial_is_like_the_run(recipe_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(OBJECTIVES._parts, "witness", Witness)
+    rows = trial(recipe_file)
+    assert set(Witness.seen) == {(6, False, torch.float32)}
+    assert (rows["steps"], rows["precision"]) == ("8 of 6 images of 16×16", "32-true")
+    assert rows["device"].startswith("1 × cpu, ")
+    rows = trial(recipe_file, precision="bf16-mixed", devices=3)
+    assert set(Witness.seen) == {(2, True, torch.bfloat16)}
+    assert rows["steps"] == "8 of 6 images of 16×16, 2 on each of 3 devices"
+    assert rows["precision"] == "bf16-mixed"
+    assert rows["device"].startswith("3 × cpu, ")
+    # what would be refused after the data was opened is refused before
+    with pytest.raises(OptionError, match=r"data.batch 6 must be a multiple of the 4 devices"):
+        trial(recipe_file, devices=2, nodes=2)
