@@ -1,8 +1,8 @@
 """Classical denoisers, to compare networks with: BM3D and non-local means, image in, image out.
 
-They need to know how strong the noise is, and estimate it if they are not told. Both suppose white
-Gaussian noise. They come with the extra "classical"; the package `bm3d` in it is free for
-non-commercial use only, which its licence says.
+They need to know how strong the noise is, and estimate it from the image itself if they are not
+told (see `estimate_noise`). Both suppose white Gaussian noise. They come with the extra "classical"; the
+package `bm3d` in it is free for non-commercial use only, which its licence says.
 
 An image is a numpy H×W (gray) or H×W×3 (RGB) array, `uint8`, `uint16` or floating point in [0, 1];
 the result has its shape and type, clamped to its range.
@@ -16,8 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from noiseda.errors import NoiseDAError, OptionError
+from noiseda.errors import OptionError
 
+# the second does the first's wavelet transform
+_ESTIMATE = ("skimage.restoration", "pywt")
 # below this side BM3D's library, whose blocks are 8×8, ends the process
 _BM3D_LEAST = 16
 # luminance, by which it finds similar blocks, and two differences of colour, from RGB
@@ -27,11 +29,12 @@ _OPPONENT = np.array([[1 / 3, 1 / 3, 1 / 3], [1 / 2, 0, -1 / 2], [1 / 4, -1 / 2,
 def estimate_noise(image: np.ndarray) -> float:
     """Standard deviation of white Gaussian noise, in units of the image's whole range, mean of the
     channels: from the median of the finest diagonal wavelet coefficients (Donoho & Johnstone
-    1994), as scikit-image computes it. 0 for images with a side below 8, which have too few.
+    1994), as scikit-image computes it. Noise that is alike in neighbouring pixels, as that of
+    photos after demosaicking and compression, is taken for less than it is. 0 for images with a
+    side below 8, which have too few coefficients.
 
     Raises:
-        OptionError: not an image of the kinds above.
-        NoiseDAError: the extra "classical" is not installed.
+        OptionError: not an image of the kinds above, or the extra "classical" is not installed.
     """
     return _estimate(_to_float(image))
 
@@ -46,8 +49,8 @@ def nl_means(image: np.ndarray, sigma: float | None = None) -> np.ndarray:
             None. The image comes back as it is if it is 0.
 
     Raises:
-        OptionError: not an image of the kinds above, or a negative sigma.
-        NoiseDAError: the extra "classical" is not installed.
+        OptionError: not an image of the kinds above, a negative sigma, or the extra "classical" is
+            not installed.
     """
 
     def denoise(noisy: np.ndarray, level: float) -> np.ndarray:
@@ -72,8 +75,8 @@ def bm3d(image: np.ndarray, sigma: float | None = None) -> np.ndarray:
         image, sigma: see `nl_means`.
 
     Raises:
-        OptionError: not an image of the kinds above, or a negative sigma.
-        NoiseDAError: the extra "classical" is not installed.
+        OptionError: not an image of the kinds above, a negative sigma, or the extra "classical" is
+            not installed.
     """
 
     def denoise(noisy: np.ndarray, level: float) -> np.ndarray:
@@ -91,7 +94,21 @@ def bm3d(image: np.ndarray, sigma: float | None = None) -> np.ndarray:
     return _denoised(image, sigma, denoise)
 
 
-METHODS: dict[str, Callable[..., np.ndarray]] = {"bm3d": bm3d, "nl-means": nl_means}
+METHODS: dict[str, Callable[..., np.ndarray]] = {"bm3d": bm3d, "nlm": nl_means}
+_LIBRARIES = {"bm3d": ("bm3d", *_ESTIMATE), "nlm": _ESTIMATE}
+
+
+def require(name: str) -> None:
+    """Refuse a method whose libraries are missing, before it is needed.
+
+    Args:
+        name: of `METHODS`.
+
+    Raises:
+        OptionError: the extra "classical" is not installed.
+    """
+    for library in _LIBRARIES[name]:
+        _library(library)
 
 
 def _denoised(
@@ -112,7 +129,7 @@ def _denoised(
 def _estimate(noisy: np.ndarray) -> float:
     if min(noisy.shape[:2]) < 8:
         return 0.0
-    restoration = _library("skimage.restoration")
+    restoration, _ = map(_library, _ESTIMATE)
     return float(restoration.estimate_sigma(noisy, channel_axis=-1, average_sigmas=True))
 
 
@@ -135,7 +152,7 @@ def _library(name: str) -> Any:
     try:
         return importlib.import_module(name)
     except ImportError as error:
-        raise NoiseDAError(
+        raise OptionError(
             f"classical denoising needs {error.name or name}, which is missing; "
             "install it with: pip install 'noiseda[classical]'"
         ) from None

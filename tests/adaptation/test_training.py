@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import json
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,9 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
-from noiseda import adaptation
+from noiseda import adaptation, images
+from noiseda.checkpoint import open_model
+from noiseda.networks.resampling import interleave, phases
 from noiseda.training import read_recipe, train
 from tests.adaptation.test_interface import RIVALS
 from tests.adaptation.toys import draws, random_batch, small_network
@@ -36,6 +40,31 @@ def test_trains_from_a_recipe(name: str, recipe_file: Path, tmp_path: Path) -> N
     assert all(value is not None for line in lines for value in line.values())
     # the product is the restoration network alone
     assert all(key.startswith("body.") for key in load_file(run / "model.safetensors"))
+
+
+def test_ap_bsn_restores_at_its_own_stride(
+    recipe_file: Path, tmp_path: Path, noiseda: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    """The model file holds the stride of restoring; that of training is the objective's."""
+    content = {
+        **yaml.safe_load(recipe_file.read_text()),
+        "network": {"name": "blind-spot", "width": 8, "depth": 1, "stride": 2},
+        "objective": {"name": "ap-bsn", "stride": 4},
+        "training": {"images": 4},
+    }
+    recipe_file.write_text(yaml.safe_dump(content))
+    run = tmp_path / "run"
+    assert train(read_recipe(recipe_file), run).finished
+    done = noiseda("restore", tmp_path / "real" / "x.png", "-o", tmp_path / "out", "--model", run)
+    assert done.returncode == 0, done.stderr
+    network, info = open_model(run)
+    assert info.options["stride"] == 2
+    body: Any = network.body
+    photo = images.to_tensor(images.read_rgb8(tmp_path / "real" / "x.png"))
+    with torch.no_grad():
+        expected = interleave(body.blind(phases(photo, 2)), 2)
+    restored = images.read_rgb8(tmp_path / "out" / "x.png").astype(int)
+    assert abs(restored - images.to_pixels(expected)).max() <= 1
 
 
 class Run:

@@ -27,8 +27,8 @@ class _Reverse(torch.autograd.Function):
 
 
 def reverse(features: Tensor, weight: float) -> Tensor:
-    """The same values; the gradient is multiplied by −`weight` on its way back (Ganin & Lempitsky
-    2015, eq. 10)."""
+    """The same values; the gradient is multiplied by −`weight` on its way back (Ganin & Lempitsky,
+    ICML 2015)."""
     output = _Reverse.apply(features, weight)
     assert isinstance(output, Tensor)
     return output
@@ -44,7 +44,7 @@ def looks(logits: Tensor, real: bool) -> Tensor:
     """Mean cross-entropy of the verdict "real" (or "not real"): −log σ(l), or −log(1 − σ(l)).
 
     For a discriminator, with the truth, it is what it minimises; for a generator, with
-    `real=True`, it is the non-saturating loss of Goodfellow et al. 2014.
+    `real=True`, it is the non-saturating loss of Goodfellow et al. (NeurIPS 2014).
     """
     return F.softplus(-logits if real else logits).mean()
 
@@ -86,7 +86,8 @@ class DomainClassifier(nn.Module):
 
 
 class PatchDiscriminator(nn.Module):
-    """A logit for each patch of an image, above 0 for "real" (Isola et al. 2017, PatchGAN).
+    """A logit for each patch of an image, above 0 for "real" (PatchGAN; Isola et al., CVPR
+    2017).
 
     Convolutions of stride 2 that end in patches of 18×18 pixels, one for every 4×4 pixels. No
     normalisation: the strength of noise and the brightness of an image must stay visible.

@@ -1,4 +1,5 @@
-"""AP-BSN: a blind-spot network and asymmetric pixel-shuffle downsampling (Lee et al. 2022)."""
+"""AP-BSN: a blind-spot network and asymmetric pixel-shuffle downsampling (Lee, Son & Lee, CVPR
+2022)."""
 
 from __future__ import annotations
 
@@ -26,8 +27,11 @@ class APBSN(Objective):
     restores at its own, smaller stride (see `noiseda.networks.BlindSpot`), and that asymmetry is
     the method. No clean or synthetic image is used.
 
-    Needs the network "blind-spot", or any whose body is one. Photos are cropped to a multiple of
-    both strides.
+    Kept of the paper: the network, the loss and the strides, 5 in training and 2 in restoring; its
+    random-replacing refinement is the network's option `refinement`. Simplified: the recipe's
+    schedule and patch size (the paper's patches are 120×120). Photos are cropped to a multiple of
+    both strides. It trains the network "blind-spot" alone, so nothing of a network that was
+    trained on synthetic pairs is kept.
 
     Args:
         stride: of the downsampling while training.
@@ -39,6 +43,7 @@ class APBSN(Objective):
     """
 
     needs = ("real",)
+    own_network = "blind-spot"
 
     def __init__(
         self, stride: Annotated[int, Field(ge=1, le=16)] = 5, value_range: ValueRange = "unit"
@@ -74,6 +79,6 @@ def _body(restorer: nn.Module) -> BlindSpot:
     if not isinstance(body, BlindSpot):
         raise OptionError(
             "objective 'ap-bsn' needs a network that does not see the pixel it predicts; "
-            "set network.name=blind-spot"
+            "set network=blind-spot"
         )
     return body

@@ -33,9 +33,11 @@ class Objective(nn.Module):
 
     Attributes:
         needs: the images a batch must have, of "clean", "synthetic", "real", "unpaired", "truth".
+        own_network: name of the only restoration network it can train; None if it can train any.
     """
 
     needs: ClassVar[tuple[str, ...]] = ("clean", "synthetic")
+    own_network: ClassVar[str | None] = None
 
     @property
     def required(self) -> tuple[str, ...]:

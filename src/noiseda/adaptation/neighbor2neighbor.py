@@ -35,12 +35,14 @@ class Neighbor2Neighbor(Objective):
 
     - L_neighbor = mse(f(g₁(x)), g₂(x));
     - L_regulariser = mse(f(g₁(x)) − g₂(x), g₁(f(x)) − g₂(f(x))), with f(x) held fixed: neighbours
-      differ a little even without noise (eq. 8);
+      differ a little even without noise;
     - loss = L_neighbor + γ(p)·L_regulariser + supervision·Charbonnier(ŷ_s, y_s), with
       γ(p) = weight·p and the progress p.
 
-    It supposes noise that is independent from pixel to pixel. That of photos is not, after
-    demosaicking and compression: `downsample` takes every so-many-th pixel first.
+    As published, but that training begins with whatever weights the network has. The method
+    supposes noise that is independent from pixel to pixel. That of photos is not, after
+    demosaicking and compression; two additions for them, both off by default: `downsample` takes
+    every so-many-th pixel first, `supervision` keeps the synthetic pairs.
 
     Args:
         weight: γ at the end of the training (published: 2 for synthetic noise, 16 for raw photos).

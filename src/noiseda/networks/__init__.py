@@ -32,7 +32,7 @@ def build(name: str, **options: Any) -> RestorationNetwork:
 
     Args:
         name: "unet" (the paper's, with `width`, `depth`, `upsampling` as options), or
-            "blind-spot" (for the objective "ap-bsn"; see `BlindSpot`).
+            "blind-spot" (for the objective "ap-bsn", see `BlindSpot`).
         **options: the network's own options, and `value_range`: "unit" for a network that works
             on [0, 1] inside, "signed" for [-1, 1]. Outside, images are always in [0, 1].
 
