@@ -44,13 +44,12 @@ def test_denoises(name: str) -> None:
     assert mse(method(image, 0.03)) > 1.5 * mse(told)
 
 
-@every_method
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
-def test_kinds(name: str, dtype: type) -> None:
+def test_kinds(dtype: type) -> None:
     peak = 1 if dtype == np.float32 else np.iinfo(dtype).max
     image = (noisy(0.1).clip(0, 1) * peak).astype(dtype)
     before = image.copy()
-    restored = classical.METHODS[name](image, 0.1)
+    restored = classical.nl_means(image, 0.1)
     assert restored.dtype == dtype
     assert restored.shape == image.shape
     assert np.array_equal(image, before)

@@ -1,7 +1,7 @@
 """Classical denoisers, to compare networks with: BM3D and non-local means, image in, image out.
 
-They need to know how strong the noise is, and estimate it from the image itself if they are not
-told (see `estimate_noise`). Both suppose white Gaussian noise. They come with the extra "classical"; the
+They suppose white Gaussian noise and need to know how strong it is; if they are not told, they
+estimate it from the image itself (see `estimate_noise`). They come with the extra "classical"; the
 package `bm3d` in it is free for non-commercial use only, which its licence says.
 
 An image is a numpy H×W (gray) or H×W×3 (RGB) array, `uint8`, `uint16` or floating point in [0, 1];

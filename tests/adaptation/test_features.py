@@ -143,7 +143,8 @@ class OneFeature(nn.Module):
             self.feature_layer.weight.copy_(torch.tensor([0.5, 0, 0.5]).view(1, 3, 1, 1))
             # the regression to the mean of a variance of 1/12 with noise of 0.3²/2
             self.last.weight.copy_(torch.tensor([0.0, 0.65, 0]).view(3, 1, 1, 1))
-            nn.init.constant_(self.last.bias, 0.35 / 2)
+            assert self.last.bias is not None
+            self.last.bias.copy_(torch.tensor([0.0, 0.35 / 2, 0]))
 
     def forward(self, image: Tensor) -> Tensor:
         return image + self.last(self.feature_layer(image))
