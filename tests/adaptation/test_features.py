@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from noiseda.adaptation import DANN, DSN
 from noiseda.adaptation.adversarial import accuracy, domain_loss, frozen, reverse
 from noiseda.adaptation.dsn import difference, scale_invariant
-from noiseda.adaptation.features import restore
+from noiseda.adaptation.features import encode, restore
 from noiseda.random import generator
 from tests.adaptation.toys import build, draws, random_batch, small_network, train
 
@@ -45,6 +45,20 @@ def test_domain_loss_and_accuracy_by_hand() -> None:
     assert domain_loss(synthetic, real).item() == pytest.approx(expected / 2)
     assert accuracy(synthetic, real).item() == 0.75
     assert domain_loss(torch.zeros(4), torch.zeros(4)).item() == pytest.approx(math.log(2))
+
+
+def test_features_without_the_rest_of_the_network() -> None:
+    network, images = small_network(), random_batch()["real"]
+    last: list[Tensor] = []
+    network.get_submodule("body.last").register_forward_hook(
+        lambda _, inputs, output: last.append(output)
+    )
+    restored, features = restore(network, images)
+    assert len(last) == 1
+    assert torch.equal(encode(network, images), features)
+    assert len(last) == 1, "what comes after the features is not computed"
+    # nothing is left behind
+    assert torch.equal(network(images), restored)
 
 
 @pytest.mark.parametrize(("name", "term"), ADVERSARIAL)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from noiseda.adaptation.adversarial import DomainClassifier, accuracy, domain_loss, reverse
 from noiseda.adaptation.base import OBJECTIVES, Batch, Objective, Randomness, charbonnier, scale_of
-from noiseda.adaptation.features import feature_shape, restore
+from noiseda.adaptation.features import encode, feature_shape, restore
 from noiseda.networks.spec import ValueRange
 
 
@@ -68,11 +68,11 @@ class DANN(Objective):
     ) -> dict[str, Tensor]:
         classifier = self.attached(self.classifier)
         synthetic, real = batch["synthetic"], batch["real"]
-        restored, features = restore(restorer, torch.cat([synthetic, real]), self.features)
+        restored, of_synthetic = restore(restorer, synthetic, self.features)
+        features = torch.cat([of_synthetic, encode(restorer, real, self.features)])
         weight = self.ramped_weight(progress)
         verdicts = classifier(reverse(features, weight)).split([len(synthetic), len(real)])
         domain = domain_loss(*verdicts)
-        restored = restored[: len(synthetic)]
         restoration = charbonnier(self.scale * restored, self.scale * batch["clean"])
         return {
             "restoration": restoration,

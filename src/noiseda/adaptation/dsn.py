@@ -19,7 +19,7 @@ from noiseda.adaptation.base import (
     charbonnier,
     scale_of,
 )
-from noiseda.adaptation.features import feature_shape, restore
+from noiseda.adaptation.features import encode, feature_shape, restore
 from noiseda.networks.spec import ValueRange
 
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -94,7 +94,8 @@ class DSN(Objective):
         parts = self.attached(self.parts)
         images = torch.cat([batch["synthetic"], batch["real"]])
         sizes = [len(batch["synthetic"]), len(batch["real"])]
-        restored, shared = restore(restorer, images, self.features)
+        restored, of_synthetic = restore(restorer, batch["synthetic"], self.features)
+        shared = torch.cat([of_synthetic, encode(restorer, batch["real"], self.features)])
         private = torch.cat([parts[name](batch[name]) for name in ("synthetic", "real")])
         # a size that strided convolutions round differently than the network's pooling
         private = F.adaptive_avg_pool2d(private, (shared.shape[2], shared.shape[3]))
@@ -104,9 +105,7 @@ class DSN(Objective):
         verdicts = parts["classifier"](reverse(shared, weight)).split(sizes)
         pairs = zip(shared.split(sizes), private.split(sizes), strict=True)
         terms = {
-            "restoration": charbonnier(
-                self.scale * restored[: sizes[0]], self.scale * batch["clean"]
-            ),
+            "restoration": charbonnier(self.scale * restored, self.scale * batch["clean"]),
             "reconstruction": scale_invariant(self.scale * (images - again)),
             "difference": sum((difference(c, p) for c, p in pairs), images.new_zeros(())),
             "similarity": domain_loss(*verdicts),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,22 +68,45 @@ def restore(restorer: nn.Module, images: Tensor, name: str | None = None) -> tup
     Raises:
         OptionError: see `feature_layer`; or that layer does not give one map of features.
     """
-    layer = feature_layer(restorer, name)
+    seen: list[Any] = []
+    with _watched(feature_layer(restorer, name), seen.append):
+        restored = restorer(images)
+    return restored, _single(seen, name)
+
+
+def encode(restorer: nn.Module, images: Tensor, name: str | None = None) -> Tensor:
+    """The features alone, B×C×h×w, without what the network computes after them; see `restore`."""
     seen: list[Any] = []
 
-    def note(_: nn.Module, inputs: Any, output: Any) -> None:
+    def end(output: Any) -> None:
         seen.append(output)
+        raise _PassEndError
 
-    handle = layer.register_forward_hook(note)
+    with contextlib.suppress(_PassEndError), _watched(feature_layer(restorer, name), end):
+        restorer(images)
+    return _single(seen, name)
+
+
+class _PassEndError(Exception):
+    """Leaves a network once its features are known."""
+
+
+@contextlib.contextmanager
+def _watched(layer: nn.Module, note: Callable[[Any], None]) -> Iterator[None]:
+    """Within this context `note` gets what the layer gives."""
+    handle = layer.register_forward_hook(lambda _, inputs, output: note(output))
     try:
-        restored = restorer(images)
+        yield
     finally:
         handle.remove()
+
+
+def _single(seen: list[Any], name: str | None) -> Tensor:
     if len(seen) != 1 or not isinstance(seen[0], Tensor) or seen[0].ndim != 4:
         raise OptionError(
             f"features: layer {name!r} gives no single B×C×H×W map; choose another layer"
         )
-    return restored, seen[0]
+    return seen[0]
 
 
 def feature_shape(restorer: nn.Module, name: str | None = None) -> Shape:
