@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -49,7 +50,7 @@ def test_domain_loss_and_accuracy_by_hand() -> None:
 
 def test_features_without_the_rest_of_the_network() -> None:
     network, images = small_network(), random_batch()["real"]
-    last: list[Tensor] = []
+    last: list[Any] = []
     network.get_submodule("body.last").register_forward_hook(
         lambda _, inputs, output: last.append(output)
     )
