@@ -34,6 +34,15 @@ def test_estimate(sigma: float) -> None:
     )
 
 
+def test_estimate_of_noise_that_is_alike_in_neighbours() -> None:
+    """As demosaicking leaves it: an estimate from adjacent pixels would be a fraction of it."""
+    white = np.random.default_rng(1).normal(size=(96, 96, 3))
+    shifts = [(rows, columns) for rows in (-1, 0, 1) for columns in (-1, 0, 1)]
+    alike = np.mean([np.roll(white, shift, (0, 1)) for shift in shifts], axis=0)
+    found = classical.estimate_noise(0.5 + 0.1 * alike)
+    assert found == pytest.approx(0.1 * float(np.std(alike)), rel=0.2)
+
+
 @every_method
 def test_denoises(name: str) -> None:
     method, image = classical.METHODS[name], noisy(0.1)
