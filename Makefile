@@ -12,7 +12,7 @@ setup: $(VENV)/.ready
 # pip leaves what is there alone, so this is quick after the first time
 $(VENV)/.ready: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[demo,dev]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[classical,demo,dev]"
 	touch $@
 
 # Chromium, in which the tests open the report; where it cannot be had, they are skipped.

@@ -15,9 +15,9 @@ from tests.conftest import ENVIRONMENT
 ROOT = Path(noiseda.__file__).parent
 # each imports only from those before it, and from the base
 LAYERS = [
-    *("images", "degradations", "data", "measurement", "networks", "checkpoint", "restoration"),
-    *("evaluation", "judgement", "report", "diffusion", "adaptation", "training", "comparison"),
-    *("diagnosis", "tailoring", "demo", "cli", "__main__"),
+    *("images", "classical", "degradations", "data", "measurement", "networks", "checkpoint"),
+    *("restoration", "evaluation", "judgement", "report", "diffusion", "adaptation", "training"),
+    *("comparison", "diagnosis", "tailoring", "demo", "cli", "__main__"),
 ]
 # used by all; they use only each other
 BASE = {"errors", "files", "random", "registry", "console", "runtime"}

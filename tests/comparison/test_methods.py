@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -60,12 +61,39 @@ def test_training_and_network_of_a_method(compare_file: Path, tmp_path: Path) ->
     assert {method.recipe.training.devices for method in found.values()} == {1}
 
 
+def test_an_objective_that_cannot_train_the_recipes_network(compare_file: Path) -> None:
+    recipe = read_recipe(compare_file, {"network.value_range": "signed"})
+    (method,) = trained(recipe, ["ap-bsn"])[1:]
+    assert not method.from_start
+    assert (method.recipe.network["name"], method.recipe.network["width"]) == ("blind-spot", 128)
+    assert method.recipe.objective == {"name": "ap-bsn", "stride": 5, "value_range": "unit"}
+    # another size, or all methods on that network
+    small = {"compare.methods.ap-bsn.network": {"name": "blind-spot", "width": 8}}
+    (method,) = trained(read_recipe(compare_file, small), ["ap-bsn"])[1:]
+    assert (method.from_start, method.recipe.network["width"]) == (False, 8)
+    blind = recipe.model_copy(update={"network": {"name": "blind-spot", "width": 4}})
+    (method,) = trained(blind, ["ap-bsn"])[1:]
+    assert (method.from_start, method.recipe.network["width"]) == (True, 4)
+
+
+def test_missing_libraries_are_told_before_anything_is_trained(
+    compare_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = read_recipe(compare_file)
+    assert list(methods(recipe, "bm3d", "nlm")) == ["vanilla"]
+    monkeypatch.setitem(sys.modules, "bm3d", None)
+    assert list(methods(recipe, "nlm")) == ["vanilla"]
+    with pytest.raises(OptionError, match=r"needs bm3d, .* 'noiseda\[classical\]'"):
+        trained(recipe, ["bm3d"])
+
+
 def test_defaults(compare_file: Path) -> None:
     recipe = read_recipe(compare_file)
     assert default_names(recipe) == ["input", "start", "vanilla", "gentle", "oracle"]
     recipe = read_recipe(compare_file, {"compare": None, "data.truth": []})
     assert default_names(recipe) == ["input", "start", "vanilla", "noise-space"]
     assert set(known(recipe)) >= {"input", "start", "vanilla", "noise-space", "oracle"}
+    assert set(known(recipe)) >= {"bm3d", "nlm", "dann", "ap-bsn"}
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from noiseda import degradations, images
+from noiseda import classical, degradations, images
+from noiseda.comparison.methods import UNTRAINED
 from noiseda.comparison.scoring import HeldOut, without_training
 from noiseda.errors import DataError, NoiseDAError, OptionError
 from noiseda.evaluation import evaluate, evaluate_folders, to_json
@@ -58,6 +59,19 @@ def test_scores_are_those_of_evaluate(compare_file: Path) -> None:
         held_out(compare_file, **{"compare.source": []}).scores(look, lambda: None)["source"]
         is None
     )
+
+
+def test_classical_denoisers(compare_file: Path) -> None:
+    """They get files as they are, and images of the source, and estimate the noise of each."""
+    home = compare_file.parent / "held-out"
+    scores = held_out(compare_file).scores(without_training(UNTRAINED["nlm"]), lambda: None)
+    pixels = images.read(home / "noisy" / "p.png").pixels
+    denoised = classical.nl_means(pixels.astype(np.float32) / 255)
+    restored = torch.from_numpy(denoised).movedim(-1, 0)[None]
+    expected = evaluate([("p.png", restored, images.read_rgb8(home / "clean" / "p.png"))])
+    assert scores["target"]["images"][0] == to_json(expected)["images"][0]
+    noisy = held_out(compare_file).scores(without_training(UNTRAINED["input"]), lambda: None)
+    assert scores["source"]["mean"]["psnr"] > noisy["source"]["mean"]["psnr"] + 2
 
 
 def test_scores_are_kept_until_the_images_change(compare_file: Path, tmp_path: Path) -> None:

@@ -34,6 +34,7 @@ class Objective(nn.Module):
     Attributes:
         needs: the images a batch must have, of "clean", "synthetic", "real", "unpaired", "truth",
             "taught".
+        own_network: name of the only restoration network it can train; None if it can train any.
         rounds: how often, at equal intervals of the training, the targets "taught" are made by
             `teach`; 0 if there are none.
         windows: how many windows of the photos then take their place.
@@ -41,6 +42,7 @@ class Objective(nn.Module):
     """
 
     needs: ClassVar[tuple[str, ...]] = ("clean", "synthetic")
+    own_network: ClassVar[str | None] = None
     rounds: int = 0
     windows: int = 0
     from_source: bool = True

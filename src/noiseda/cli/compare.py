@@ -14,7 +14,8 @@ def compare(
         str | None,
         typer.Option(
             help="Names, with commas between: objectives, names from the recipe's compare section, "
-            "input, start, oracle. vanilla is always one. [default: those that the recipe names]",
+            "input, bm3d, nlm, start, oracle. vanilla is always one. [default: those that the "
+            "recipe names]",
             show_default=False,
         ),
     ] = None,

@@ -7,11 +7,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pydantic
 import torch
 from torch import Tensor
 
-from noiseda import adaptation
+from noiseda import adaptation, classical
 from noiseda.errors import DataError, OptionError, did_you_mean
 from noiseda.registry import explain
 from noiseda.training import Recipe
@@ -24,7 +25,24 @@ _ORACLE_OBJECTIVE = "supervised"
 # a length is the comparison's affair, and several devices would start its program several times
 _NOT_A_METHODS = ("images", "start", "devices", "nodes")
 
-UNTRAINED: dict[str, Callable[[Tensor], Tensor]] = {"input": lambda image: image}
+INPUT = "input"
+
+
+def _of_tensors(denoise: Callable[[np.ndarray], np.ndarray]) -> Callable[[Tensor], Tensor]:
+    """A denoiser of H×W×3 arrays as one of tensors."""
+
+    def restore(image: Tensor) -> Tensor:
+        pixels = image[0].movedim(0, -1).cpu().numpy()
+        return torch.from_numpy(denoise(pixels)).movedim(-1, 0)[None].to(image)
+
+    return restore
+
+
+UNTRAINED: dict[str, Callable[[Tensor], Tensor]] = {
+    INPUT: lambda image: image,
+    # these estimate the noise of each image from that image, see `classical.estimate_noise`
+    **{name: _of_tensors(denoise) for name, denoise in classical.METHODS.items()},
+}
 """Methods without training: from a degraded image, 1×3×H×W in [0, 1], to the restored one."""
 
 
@@ -52,7 +70,8 @@ def trained(recipe: Recipe, names: Sequence[str]) -> list[Method]:
         names: of methods, see `known`.
 
     Raises:
-        OptionError: an unknown name or option, or a value out of range.
+        OptionError: an unknown name or option, a value out of range, or a method without training
+            whose libraries are missing.
         DataError: the oracle has no ground truth to learn from.
     """
     for name in recipe.compare.methods if recipe.compare else ():
@@ -67,6 +86,8 @@ def trained(recipe: Recipe, names: Sequence[str]) -> list[Method]:
             if name == _ORACLE_OBJECTIVE:
                 hint = f"; it is called {ORACLE!r}"
             raise OptionError(f"unknown method {name!r}{hint}")
+        if name in classical.METHODS:
+            classical.require(name)
     chosen = [name for name in dict.fromkeys(names) if name not in (*UNTRAINED, START)]
     return [_method(recipe, name) for name in dict.fromkeys([VANILLA, *chosen])]
 
@@ -83,7 +104,7 @@ def default_names(recipe: Recipe) -> list[str]:
     """What is compared if nobody says: the methods that the recipe names, or its objective; and
     the oracle if there is ground truth."""
     own = list(recipe.compare.methods) if recipe.compare else []
-    names = [*UNTRAINED, START, VANILLA, *(own or [str(recipe.objective["name"])])]
+    names = [INPUT, START, VANILLA, *(own or [str(recipe.objective["name"])])]
     names = [name for name in names if name not in (ORACLE, _ORACLE_OBJECTIVE)]
     return list(dict.fromkeys([*names, ORACLE] if recipe.data.truth else names))
 
@@ -108,8 +129,13 @@ def _method(recipe: Recipe, name: str) -> Method:
     objective = entry.pop("name", fixed or name)
     if objective != (fixed or objective):
         raise OptionError(f"compare.methods.{name}: its objective is {fixed!r}, not {objective!r}")
-    resolved = _changed(recipe, name, _objective(recipe, objective, entry), training, network)
-    needs_truth = "truth" in _required(resolved)
+    options = _objective(recipe, objective, entry)
+    resolved = _changed(recipe, name, options, training, network)
+    built = _built(resolved)
+    if network is None and built.own_network not in (None, recipe.network["name"]):
+        network = built.own_network
+        resolved = _changed(recipe, name, options, training, network)
+    needs_truth = "truth" in built.required
     if needs_truth and name != ORACLE:
         raise OptionError(
             f"method {name!r}: objective {objective!r} sees the ground truth of the real photos, "
@@ -156,11 +182,11 @@ def _changed(
         raise OptionError(f"method {name!r}: {error}") from None
 
 
-def _required(recipe: Recipe) -> tuple[str, ...]:
+def _built(recipe: Recipe) -> adaptation.Objective:
+    """The recipe's objective, without memory: only to be asked."""
     options = dict(recipe.objective)
-    # without memory: only to be asked
     with torch.device("meta"):
-        return adaptation.build(options.pop("name"), **options).required
+        return adaptation.build(options.pop("name"), **options)
 
 
 def _mapping(value: Any) -> dict[str, Any]:

@@ -10,18 +10,29 @@ from __future__ import annotations
 from typing import Any, get_args
 
 from noiseda.errors import OptionError, did_you_mean
+from noiseda.networks.blind_spot import BlindSpot
 from noiseda.networks.spec import Place, Spec, ValueRange
 from noiseda.networks.unet import UNet
 from noiseda.networks.wrapper import BODIES, RestorationNetwork
 
-__all__ = ["BODIES", "Place", "RestorationNetwork", "Spec", "UNet", "build", "check"]
+__all__ = [
+    "BODIES",
+    "BlindSpot",
+    "Place",
+    "RestorationNetwork",
+    "Spec",
+    "UNet",
+    "build",
+    "check",
+]
 
 
 def build(name: str, **options: Any) -> RestorationNetwork:
     """A restoration network with fresh weights.
 
     Args:
-        name: "unet" (the paper's, with `width`, `depth`, `upsampling` as options).
+        name: "unet" (the paper's, with `width`, `depth`, `upsampling` as options), or
+            "blind-spot" (for the objective "ap-bsn", see `BlindSpot`).
         **options: the network's own options, and `value_range`: "unit" for a network that works
             on [0, 1] inside, "signed" for [-1, 1]. Outside, images are always in [0, 1].
 

@@ -1,4 +1,5 @@
-"""Doubling an image's size inside a network, exact on a tile of a larger image."""
+"""Changing an image's size: padding, doubling (exact on a tile of a larger image), and taking it
+apart into sub-images of every n-th pixel."""
 
 from __future__ import annotations
 
@@ -25,6 +26,30 @@ def pad_to_multiple(image: Tensor, multiple: int) -> Tensor:
         if wanted != size:
             image = image.index_select(axis, reflect_index(size, wanted).to(image.device))
     return image
+
+
+def phases(images: Tensor, stride: int) -> Tensor:
+    """Pixel-shuffle downsampling: the stride² sub-images of every `stride`-th pixel.
+
+    Args:
+        images: B×C×H×W, H and W multiples of the stride.
+        stride: distance of a sub-image's pixels in the image.
+
+    Returns:
+        (B·stride²)×C×(H/stride)×(W/stride); those of one image follow one another.
+    """
+    if stride == 1:
+        return images
+    apart = F.pixel_unshuffle(images, stride).unflatten(1, (-1, stride**2))
+    return apart.transpose(1, 2).flatten(0, 1)
+
+
+def interleave(parts: Tensor, stride: int) -> Tensor:
+    """The inverse of `phases`."""
+    if stride == 1:
+        return parts
+    together = parts.unflatten(0, (-1, stride**2)).transpose(1, 2).flatten(1, 2)
+    return F.pixel_shuffle(together, stride)
 
 
 def upsample(image: Tensor, mode: str, place: Place | None) -> Tensor:

@@ -84,6 +84,11 @@ class UNet(nn.Module):
         # it is made from, what it becomes, and a band's intermediate results
         self.bytes_per_pixel = 12 * width + 64
 
+    @property
+    def feature_layer(self) -> nn.Module:
+        """The deepest level's block."""
+        return self.down_path[-1]
+
     def forward(self, image: Tensor, place: Place | None = None) -> Tensor:
         if torch.is_grad_enabled():
             rows = image.shape[2]

@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from noiseda.networks.blind_spot import BlindSpot
 from noiseda.networks.resampling import pad_to_multiple
 from noiseda.networks.spec import Place, Spec, ValueRange
 from noiseda.networks.unet import UNet
@@ -13,6 +14,7 @@ from noiseda.registry import Registry
 
 BODIES: Registry[nn.Module] = Registry("network")
 BODIES.register("unet")(UNet)
+BODIES.register("blind-spot")(BlindSpot)
 
 
 class RestorationNetwork(nn.Module):
@@ -22,7 +24,8 @@ class RestorationNetwork(nn.Module):
     multiple and the result cropped. The output is not clamped.
 
     Args:
-        body: raw network that predicts the residual in its own value range.
+        body: raw network that predicts the residual in its own value range; or, if it says
+            `global_skip = False`, the restored image.
         name: its registered name.
         options: its options, all of them, so that the network can be built again.
         value_range: "unit" if the body works on [0, 1], "signed" for [-1, 1].
@@ -35,6 +38,7 @@ class RestorationNetwork(nn.Module):
         self.body = body
         self.name = name
         self.options = {**options, "value_range": value_range}
+        self.global_skip: bool = getattr(body, "global_skip", True)
         self.spec = Spec(
             size_multiple=body.size_multiple,  # pyright: ignore[reportArgumentType]
             receptive_radius=body.receptive_radius,  # pyright: ignore[reportArgumentType]
@@ -42,6 +46,12 @@ class RestorationNetwork(nn.Module):
             parameters=sum(p.numel() for p in body.parameters()),
             bytes_per_pixel=body.bytes_per_pixel,  # pyright: ignore[reportArgumentType]
         )
+
+    @property
+    def feature_layer(self) -> nn.Module | None:
+        """The layer whose output stands for the image in objectives that compare domains; None if
+        the body names none."""
+        return getattr(self.body, "feature_layer", None)
 
     def forward(self, degraded: Tensor, place: Place | None = None) -> Tensor:
         """Restore an image, or, with `place`, the tile of an image that lies there.
@@ -54,7 +64,9 @@ class RestorationNetwork(nn.Module):
         height, width = degraded.shape[2:]
         padded = pad_to_multiple(degraded, self.spec.size_multiple)
         if self.spec.value_range == "signed":
-            residual = self.body(2 * padded - 1, place) / 2
+            output = self.body(2 * padded - 1, place)
+            output = (output if self.global_skip else output + 1) / 2
         else:
-            residual = self.body(padded, place)
-        return degraded + residual[..., :height, :width]
+            output = self.body(padded, place)
+        output = output[..., :height, :width]
+        return degraded + output if self.global_skip else output
