@@ -20,6 +20,8 @@ from noiseda.training import is_finished, read_recipe, resume, train
 
 RECIPE = HERE / "recipe.yaml"
 START = RUNS.parent / "first-run" / "vanilla-0"
+# of each continuation at equal wall time
+MINUTES = 5.0
 METHODS = ("input", "start", "vanilla", "two-scale", "noise-space", "oracle")
 
 
@@ -37,7 +39,7 @@ def start() -> Path:
 def compare(target: str, methods: list[str], seeds: int) -> None:
     recipe = read_recipe(RECIPE, {**keys(target), "training.start": str(start())})
     folder = RUNS / target
-    Comparison(recipe, folder, methods, seeds).run()
+    Comparison(recipe, folder, methods, seeds, minutes=MINUTES).run()
     for file in ("results.json", "table.md", "table.csv", "picture.png"):
         shutil.copyfile(folder / file, HERE / f"{target}-{file}")
 
