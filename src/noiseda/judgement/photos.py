@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import torch
 
 from noiseda import degradations, images, runtime
 from noiseda.data import cut
-from noiseda.judgement.risk import Risk, risk
+from noiseda.judgement.risk import Restore, Risk, risk
 from noiseda.measurement import matched_options, measure
 from noiseda.networks import RestorationNetwork
 from noiseda.random import generator
@@ -32,9 +34,11 @@ class Judging:
         device: str | torch.device | None = None,
     ) -> None:
         self.device = torch.device(device) if device is not None else runtime.best_device()
-        self.networks = [
-            runtime.fast_layout(network.to(self.device)).eval() for network in (start, adapted)
-        ]
+        self.start: Restore = self._ready(start)
+        self.adapted: Restore = self._ready(adapted)
+
+    def _ready(self, network: RestorationNetwork) -> RestorationNetwork:
+        return runtime.fast_layout(copy.deepcopy(network).to(self.device)).eval()
 
     def risk(self, photo: np.ndarray, seed: int = 0) -> Risk | None:
         """Risk of both networks on windows of a photo, with the noise measured in the photo.
@@ -50,7 +54,6 @@ class Judging:
             return None
         options = {**matched_options(measure(photo)), "clamp": False}
         noise = degradations.build("matched", **options)
-        start, adapted = self.networks
         found = []
         height, width = photo.shape[:2]
         for number, window in enumerate(cut([(height, width)], _WINDOWS, _SIZE, seed)):
@@ -59,7 +62,9 @@ class Judging:
             # a copy, as a view of the photo has negative or large strides
             pixels = np.ascontiguousarray(photo[rows, columns])
             image = images.to_tensor(pixels).to(self.device, memory_format=torch.channels_last)
-            found.append(risk(start, adapted, image, noise, generator(seed, number, "judgement")))
+            found.append(
+                risk(self.start, self.adapted, image, noise, generator(seed, number, "judgement"))
+            )
         return Risk(
             np.concatenate([one.start for one in found]),
             np.concatenate([one.change for one in found]),

@@ -33,8 +33,10 @@ class Risk:
     """Estimated mean squared errors in cells of one photo; values in [0, 1] squared.
 
     Attributes:
-        start: N, of the first network's restoration; single ones can be negative.
-        change: N, of the second one's minus that.
+        start: N, of the first network's restoration: tr(Σ ∂f/∂y), which is the error of the best
+            restoration there is and near that of a good one. It does not hang on small differences
+            of large numbers, as Stein's estimate of a single network does.
+        change: N, of the second one's minus the first one's, by Stein's estimate.
     """
 
     start: np.ndarray
@@ -61,17 +63,22 @@ def risk(
         draws: of noise; more make the estimate steadier.
         cell: height and width of cells, in pixels; what is left at the borders is not used.
     """
-    restored = [network(photo) for network in (start, adapted)]
-    errors = [(image - photo).square() for image in restored]
+    networks = (start, adapted)
+    restored = [network(photo) for network in networks]
     # the noise depends on the brightness of the clean image, of which this is an estimate
     clean = restored[0].clamp(0, 1)
-    level = torch.zeros_like(photo)
+    traces = [torch.zeros_like(photo) for _ in networks]
     for _ in range(draws):
         drawn = noise(clean, generator) - clean
-        level += drawn.square() / draws
-        for network, error in zip((start, adapted), errors, strict=True):
+        for network, trace in zip(networks, traces, strict=True):
             moved = network(photo + _STEP * drawn) - network(photo - _STEP * drawn)
-            error += moved * drawn / (_STEP * draws)
-    first, second = (F.avg_pool2d(error.mean(1), cell).flatten() for error in errors)
-    floor = F.avg_pool2d(level.mean(1), cell).flatten()
-    return Risk((first - floor).double().cpu().numpy(), (second - first).double().cpu().numpy())
+            trace += moved * drawn / (2 * _STEP * draws)
+    first, second = (
+        (image - photo).square() + 2 * trace for image, trace in zip(restored, traces, strict=True)
+    )
+    return Risk(_cells(traces[0], cell), _cells(second - first, cell))
+
+
+def _cells(values: Tensor, cell: int) -> np.ndarray:
+    """Means over cells and colours."""
+    return F.avg_pool2d(values.mean(1), cell).flatten().double().cpu().numpy()

@@ -12,6 +12,8 @@ import numpy as np
 from noiseda.judgement.risk import Risk
 
 _RESAMPLES = 4000
+# of the median error, which a photo's is taken to have at least
+_LEAST = 0.25
 # at this probability a verdict is given; below it there is none
 SURE = 0.9
 
@@ -23,15 +25,16 @@ class Verdict:
     Attributes:
         kind: "better", "worse" or "unsure".
         probability: that the adapted network's error is lower, as far as chance goes.
-        change: estimated change of PSNR in dB; None if the noise is too weak to tell an error.
-        interval: of `change`, 10 % and 90 % points; None with it.
+        change: estimated change of PSNR in dB; roughly, because the error it is relative to is an
+            estimate too.
+        interval: of `change`, 10 % and 90 % points.
         photos, cells: how many photos and pieces of photos it rests on.
     """
 
     kind: Literal["better", "worse", "unsure"]
     probability: float
-    change: float | None
-    interval: tuple[float, float] | None
+    change: float
+    interval: tuple[float, float]
     photos: int
     cells: int
 
@@ -51,48 +54,38 @@ class Verdict:
 def judge(risks: Sequence[Risk], seed: int = 0) -> Verdict:
     """Decide, from the risks of held-out photos.
 
-    Chance is estimated by the bootstrap: photos are drawn with replacement, and cells within them,
-    so that both few photos and few cells make it less sure.
+    What counts is the mean over the photos of each one's change relative to its error, so that a
+    photo counts the same whether it is noisy or not. Chance is estimated by the bootstrap: photos
+    are drawn with replacement, and cells within them, so that both few photos and few cells make
+    it less sure.
 
     Args:
         risks: one a photo, at least one.
         seed: of the bootstrap.
     """
     random = np.random.default_rng(seed)
-    levels, changes = np.transpose([_means(_drawn(risks, random)) for _ in range(_RESAMPLES)])
-    probability = float((changes < 0).mean())
+    errors = np.array([risk.start.mean() for risk in risks])
+    # a photo nearly without noise has no error to speak of; its change would count endlessly
+    errors = np.maximum(errors, max(_LEAST * float(np.median(errors)), 1e-9))
+    shares = [risk.change / error for risk, error in zip(risks, errors, strict=True)]
+    means = np.array([_resampled(shares, random) for _ in range(_RESAMPLES)])
+    probability = float((means < 0).mean())
     kind = "better" if probability >= SURE else "worse" if probability <= 1 - SURE else "unsure"
-    level, change = _means(risks)
-    # of a mean error below what the estimate can resolve there is no logarithm
-    known = min(level, level + change) > 0
-    interval = None
-    if known:
-        gains = _decibel(np.maximum(levels, 0.1 * level), changes)
-        low, high = np.quantile(gains, (0.1, 0.9))
-        interval = (float(low), float(high))
-    cells = sum(len(risk.change) for risk in risks)
-    gain = float(_decibel(np.array(level), np.array(change))) if known else None
-    return Verdict(kind, probability, gain, interval, len(risks), cells)
+    low, high = np.quantile(_gain(means), (0.1, 0.9))
+    gain = _gain(np.mean([share.mean() for share in shares]))
+    cells = sum(len(share) for share in shares)
+    interval = (float(low), float(high))
+    return Verdict(kind, probability, float(gain), interval, len(risks), cells)
 
 
-def _drawn(risks: Sequence[Risk], random: np.random.Generator) -> list[Risk]:
-    """As many photos, and of each as many cells, drawn with replacement."""
-    drawn = []
-    for index in random.integers(len(risks), size=len(risks)):
-        risk = risks[index]
-        cells = random.integers(len(risk.change), size=len(risk.change))
-        drawn.append(Risk(risk.start[cells], risk.change[cells]))
-    return drawn
-
-
-def _means(risks: Sequence[Risk]) -> tuple[float, float]:
-    """Mean error of the start and its change, each photo counting the same."""
-    return (
-        float(np.mean([risk.start.mean() for risk in risks])),
-        float(np.mean([risk.change.mean() for risk in risks])),
+def _resampled(shares: Sequence[np.ndarray], random: np.random.Generator) -> float:
+    """The mean over as many photos, and of each as many cells, drawn with replacement."""
+    drawn = (shares[index] for index in random.integers(len(shares), size=len(shares)))
+    return float(
+        np.mean([share[random.integers(len(share), size=len(share))].mean() for share in drawn])
     )
 
 
-def _decibel(level: np.ndarray, change: np.ndarray) -> np.ndarray:
-    """Rise of the PSNR if the mean squared error `level` changes by `change`."""
-    return -10 * np.log10(np.maximum(1 + change / level, 1e-3))
+def _gain(share: np.ndarray | np.floating) -> np.ndarray:
+    """Rise of the PSNR in dB if the error changes by this share of itself."""
+    return -10 * np.log10(np.maximum(1 + np.asarray(share), 0.01))
