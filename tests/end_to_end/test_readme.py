@@ -24,6 +24,28 @@ MEASURED = SimpleNamespace(**runpy.run_path(str(ROOT / "studies" / "measured.py"
 SUMMARY = SimpleNamespace(**runpy.run_path(str(ROOT / "studies" / "first-run" / "summary.py")))
 
 
+# what `noiseda compare` is given
+RECIPE = """
+name: tiny
+data:
+  clean: clean
+  real: {folder: photos, include: ["b/*"]}
+  truth: photos
+  validation: {degraded: noisy, clean: truth}
+  patch: 16
+  batch: 2
+degradation: gaussian
+network: {name: unet, width: 4, depth: 2, upsampling: half-pixel}
+objective: vanilla
+training: {images: 8}
+compare:
+  methods:
+    two-scale: {windows: 2}
+    noise-space:
+      predictor: {name: guided, base: 4, multipliers: [1, 2], blocks: 1, head_channels: 4}
+"""
+
+
 def blocks(language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
 
@@ -44,13 +66,16 @@ def run(command: list[str], folder: Path, **variables: str) -> str:
 
 def prepare(folder: Path) -> None:
     """The folders and the model that the README's commands name."""
-    write_photos(folder, ["photo.png"])
-    write_photos(folder / "photos", ["a.png", "b/c.png"])
+    write_photos(folder, ["photo.png"], (80, 96))
+    names = ["photo.png", "a.png", "b/c.png", "b/e.png", "b/f.png"]
+    write_photos(folder / "photos", names[1:], (80, 96))
+    write_photos(folder / "more-photos", ["g.png"])
     write_photos(folder / "clean", ["d.png"])
-    write_photos(folder / "truth", ["photo.png", "a.png", "b/c.png"])
-    write_photos(folder / "noisy", ["photo.png", "a.png", "b/c.png"])
+    write_photos(folder / "truth", names, (80, 96))
+    write_photos(folder / "noisy", names, (80, 96))
     (folder / "demo").mkdir()
     save(folder / "demo" / "model.safetensors", networks.build("unet", width=4, depth=2))
+    (folder / "my-recipe.yaml").write_text(RECIPE)
 
 
 def test_commands(tmp_path: Path) -> None:
@@ -70,6 +95,10 @@ def test_commands(tmp_path: Path) -> None:
         if "--resume" in arguments:
             # as if the run had been stopped after its last checkpoint
             (tmp_path / "my-run" / "model.safetensors").unlink()
+        if arguments[0] == "adapt":
+            arguments += ["--minutes", "0.1"]
+        if arguments[0] == "compare":
+            arguments += ["--seeds", "1", "--minutes", "0.05"]
         if "diagnose" in arguments:
             arguments += ["--images", "2", "--patch", "16"]
         run(
@@ -80,6 +109,8 @@ def test_commands(tmp_path: Path) -> None:
     assert (tmp_path / "restored" / "b" / "c.png").exists()
     assert (tmp_path / "my-run" / "model.safetensors").exists()
     assert (tmp_path / "scores.json").exists()
+    assert (tmp_path / "my-camera" / "report.html").exists()
+    assert (tmp_path / "comparison" / "table.md").exists()
     assert (tmp_path / "my-run" / "diagnosis" / "diagnosis.png").exists()
 
 

@@ -1,0 +1,179 @@
+"""How often the verdict without ground truth agrees with the true change of PSNR.
+
+    .venv/bin/python studies/verdict/run.py            # judge every run there is (resumable)
+    .venv/bin/python studies/verdict/run.py --report   # the table, from results.json
+
+Judged are all finished runs of studies/adaptation, and networks spoiled on purpose.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from noiseda import images, runtime
+from noiseda.checkpoint import ModelInfo, open_model
+from noiseda.console import progress_bar
+from noiseda.evaluation import protocol
+from noiseda.files import write_whole
+from noiseda.judgement import Judging, judge
+from noiseda.networks import RestorationNetwork
+from noiseda.restoration import Restorer
+from noiseda.training import is_finished
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE.parent / "adaptation"))
+from targets import DATA, RUNS, TARGETS, split  # noqa: E402
+
+START = RUNS.parent / "first-run" / "vanilla-0"
+RESULTS = HERE / "results.json"
+# photos of a target that a run is judged on
+PHOTOS = 8
+# a smaller change of PSNR, in dB, is none
+NONE = 0.1
+
+
+def pairs(target: str) -> list[tuple[Path, Path]]:
+    """(noisy, clean) files of held-out photos, spread over all."""
+    folder = RUNS / "camera-photos" if target == "camera" else DATA / target
+    _, names = split(target)
+    count = min(PHOTOS, len(names))
+    chosen = [names[index * len(names) // count] for index in range(count)]
+    clean = {path.stem: path for path in (folder / "clean").iterdir()}
+    return [(folder / "noisy" / name, clean[Path(name).stem]) for name in chosen]
+
+
+def candidates(target: str) -> Iterator[tuple[str, RestorationNetwork]]:
+    """Adapted networks by name: trained ones, then spoiled ones."""
+    start, _ = open_model(START)
+    for folder in sorted((RUNS / target).glob("seed-*/*/*-steps")):
+        if is_finished(folder):
+            network, _ = open_model(folder)
+            if network.name == start.name:
+                yield str(folder.relative_to(RUNS / target)), network
+    found = sorted((RUNS / target).glob("seed-0/two-scale/*-steps"))
+    if not found:
+        return
+    adapted, _ = open_model(found[0])
+    for share in (-1.0, -0.3, 0.5, 2.0, 4.0):
+        yield f"start + {share:g} (two-scale - start)", mixed(start, adapted, share)
+    for amount in (0.02, 0.05):
+        yield f"start + {amount:g} random", shaken(start, amount)
+
+
+def mixed(
+    start: RestorationNetwork, adapted: RestorationNetwork, share: float
+) -> RestorationNetwork:
+    """Weights on the line through both networks, at `share` of the way."""
+    network = copy.deepcopy(start)
+    with torch.no_grad():
+        for weight, other in zip(network.parameters(), adapted.parameters(), strict=True):
+            weight += share * (other - weight)
+    return network
+
+
+def shaken(start: RestorationNetwork, amount: float) -> RestorationNetwork:
+    """Noise on the weights, relative to their standard deviation."""
+    network = copy.deepcopy(start)
+    source = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for weight in network.parameters():
+            if weight.ndim > 1:
+                weight += amount * weight.std() * torch.randn(weight.shape, generator=source)
+    return network
+
+
+def psnr(network: RestorationNetwork, target: str) -> list[float]:
+    info = ModelInfo(network=network.name, options=network.options)
+    restorer = Restorer(copy.deepcopy(network), info)
+    found = []
+    for noisy, clean in pairs(target):
+        restored = images.to_tensor(restorer.pixels(images.read_rgb8(noisy)))
+        score = protocol("rgb").score(restored, images.to_tensor(images.read_rgb8(clean)))
+        found.append(float(score["psnr"][0]))
+    return found
+
+
+def run() -> None:
+    runtime.prepare()
+    results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    start, _ = open_model(START)
+    for target in TARGETS:
+        before = None
+        known = results.setdefault(target, {})
+        with progress_bar("runs") as bar:
+            task = bar.add_task(f"judging {target}", total=None, note="")
+            for name, network in candidates(target):
+                bar.update(task, note=name)
+                if name not in known:
+                    before = before or psnr(start, target)
+                    change = np.array(psnr(network, target)) - before
+                    judging = Judging(start, network)
+                    risks = [judging.risk(images.read_rgb8(noisy)) for noisy, _ in pairs(target)]
+                    verdict = judge([found for found in risks if found is not None])
+                    known[name] = {
+                        "true": round(float(change.mean()), 3),
+                        "true_by_photo": change.round(3).tolist(),
+                        **asdict(verdict),
+                    }
+                    write_whole(RESULTS, (json.dumps(results, indent=1) + "\n").encode())
+                bar.advance(task)
+
+
+def side(change: float) -> str:
+    return "better" if change > NONE else "worse" if change < -NONE else "about equal"
+
+
+def report() -> None:
+    results = json.loads(RESULTS.read_text())
+    rows = [(t, name, found) for t, known in results.items() for name, found in known.items()]
+    sides, kinds = ("better", "about equal", "worse"), ("better", "unsure", "worse")
+    lines = [
+        "# The verdict without ground truth, against the truth",
+        "",
+        (HERE / "about.md").read_text().strip(),
+        "",
+        f"{len(rows)} networks. True change of PSNR: better or worse by more than {NONE} dB, or "
+        "about equal.",
+        "",
+        "| true \\ verdict | " + " | ".join(kinds) + " |",
+        "|---|" + "---:|" * len(kinds),
+    ]
+    for one in sides:
+        counts = [sum(side(f["true"]) == one and f["kind"] == k for *_, f in rows) for k in kinds]
+        lines.append(f"| {one} | " + " | ".join(map(str, counts)) + " |")
+    telling = [found for *_, found in rows if side(found["true"]) != "about equal"]
+    right = sum(found["kind"] == side(found["true"]) for found in telling)
+    wrong = sum(found["kind"] not in (side(found["true"]), "unsure") for found in telling)
+    sign = sum((found["probability"] > 0.5) == (found["true"] > 0) for found in telling)
+    lines += [
+        "",
+        f"Of {len(telling)} networks whose true change exceeds {NONE} dB the verdict is right for "
+        f"{right}, wrong for {wrong}, and leaves {len(telling) - right - wrong} undecided; the "
+        f"likelier side, which decides what is kept, is right for {sign}.",
+        "",
+        "| target | network | true, dB | estimated, dB | P(better) | verdict |",
+        "|---|---|---:|---:|---:|---|",
+    ]
+    lines += [
+        f"| {target} | {name} | {found['true']:+.2f} | {found['change']:+.2f} | "
+        f"{found['probability']:.2f} | {found['kind']} |"
+        for target, name, found in rows
+    ]
+    (HERE / "README.md").write_text("\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--report", action="store_true")
+    if not parser.parse_args().report:
+        run()
+    report()
