@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 
 .PHONY: setup browser demo test lint format types check readme clean
 .PHONY: study-demo study-first-run study-loader study-measurement study-adaptation
-.PHONY: study-shipped benchmark
+.PHONY: study-verdict study-shipped benchmark
 
 setup: $(VENV)/.ready
 
@@ -60,6 +60,9 @@ study-measurement: setup
 
 study-adaptation: setup
 	$(BIN)/python studies/adaptation/run.py
+
+study-verdict: setup
+	$(BIN)/python studies/verdict/run.py
 
 study-shipped: setup
 	$(BIN)/python studies/shipped/run.py

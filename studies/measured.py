@@ -22,6 +22,8 @@ from typing import Any
 
 ROOT = Path(__file__).parents[1]
 FIRST_RUN = SimpleNamespace(**runpy.run_path(str(ROOT / "studies/first-run/summary.py")))
+ADAPTATION = SimpleNamespace(**runpy.run_path(str(ROOT / "studies/adaptation/summary.py")))
+VERDICT = SimpleNamespace(**runpy.run_path(str(ROOT / "studies/verdict/summary.py")))
 BEGIN, END = "<!-- measured -->\n", "<!-- /measured -->\n"
 # result file: the command that writes it
 FILES = {
@@ -79,6 +81,29 @@ def demo(results: Results) -> str:
         mean = scores[name]["mean"]
         lines.append(f"| {label} | {mean['psnr']:.2f} | {mean['ssim']:.4f} |")
     return "\n".join(lines)
+
+
+def adaptation(results: Results) -> str:
+    known = ADAPTATION.results()
+    if not known:
+        raise MissingError(
+            "studies/adaptation has no results; make them with: make study-adaptation"
+        )
+    lines = [
+        "**Adaptation on photos whose ground truth it never sees** "
+        "([study](studies/adaptation/README.md)):",
+        "",
+        *ADAPTATION.overview(known, "equal-time"),
+    ]
+    return "\n".join(lines)
+
+
+def verdict(results: Results) -> str:
+    known = VERDICT.rows()
+    if not known:
+        raise MissingError("studies/verdict has no results; make them with: make study-verdict")
+    intro = "**The verdict without ground truth** ([study](studies/verdict/README.md)):"
+    return filled(f"{intro} {VERDICT.sentence(known)}")
 
 
 def first_run(results: Results) -> str:
@@ -148,7 +173,7 @@ def start(results: Results) -> str:
     return f"`noiseda --help` takes {seconds:.2f} s."
 
 
-BLOCKS = (demo, first_run)
+BLOCKS = (adaptation, verdict, demo, first_run)
 SPEEDS = (restoring, step, bfloat16, memory, loader, start)
 
 

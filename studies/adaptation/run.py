@@ -13,13 +13,15 @@ import argparse
 import shutil
 from pathlib import Path
 
+from summary import readme
 from targets import DATA, HERE, RUNS, TARGETS, keys
 
+from noiseda import images
 from noiseda.comparison import Comparison
 from noiseda.training import is_finished, read_recipe, resume, train
 
 RECIPE = HERE / "recipe.yaml"
-START = RUNS.parent / "first-run" / "vanilla-0"
+START = (RUNS.parent / "first-run" / "vanilla-0").resolve()
 # of each continuation at equal wall time
 MINUTES = 5.0
 METHODS = ("input", "start", "vanilla", "two-scale", "noise-space", "oracle")
@@ -40,8 +42,11 @@ def compare(target: str, methods: list[str], seeds: int) -> None:
     recipe = read_recipe(RECIPE, {**keys(target), "training.start": str(start())})
     folder = RUNS / target
     Comparison(recipe, folder, methods, seeds, minutes=MINUTES).run()
-    for file in ("results.json", "table.md", "table.csv", "picture.png"):
+    for file in ("results.json", "table.csv"):
         shutil.copyfile(folder / file, HERE / f"{target}-{file}")
+    # a PNG of photos is ten times as large
+    images.write(HERE / f"{target}-picture.jpg", images.read_rgb8(folder / "picture.png"))
+    (HERE / "README.md").write_text(readme())
 
 
 if __name__ == "__main__":

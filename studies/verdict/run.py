@@ -1,14 +1,13 @@
 """How often the verdict without ground truth agrees with the true change of PSNR.
 
-    .venv/bin/python studies/verdict/run.py            # judge every run there is (resumable)
-    .venv/bin/python studies/verdict/run.py --report   # the table, from results.json
+    .venv/bin/python studies/verdict/run.py        # judge every run there is (resumable)
+    .venv/bin/python studies/verdict/summary.py    # the README, from results.json
 
 Judged are all finished runs of studies/adaptation, and networks spoiled on purpose.
 """
 
 from __future__ import annotations
 
-import argparse
 import copy
 import json
 import sys
@@ -18,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from summary import HERE, RESULTS, readme
 
 from noiseda import images, runtime
 from noiseda.checkpoint import ModelInfo, open_model
@@ -29,16 +29,12 @@ from noiseda.networks import RestorationNetwork
 from noiseda.restoration import Restorer
 from noiseda.training import is_finished
 
-HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE.parent / "adaptation"))
-from targets import DATA, RUNS, TARGETS, split  # noqa: E402
+sys.path.append(str(HERE.parent / "adaptation"))
+from targets import DATA, RUNS, TARGETS, split
 
 START = RUNS.parent / "first-run" / "vanilla-0"
-RESULTS = HERE / "results.json"
 # photos of a target that a run is judged on
 PHOTOS = 8
-# a smaller change of PSNR, in dB, is none
-NONE = 0.1
 
 
 def pairs(target: str) -> list[tuple[Path, Path]]:
@@ -128,52 +124,6 @@ def run() -> None:
                 bar.advance(task)
 
 
-def side(change: float) -> str:
-    return "better" if change > NONE else "worse" if change < -NONE else "about equal"
-
-
-def report() -> None:
-    results = json.loads(RESULTS.read_text())
-    rows = [(t, name, found) for t, known in results.items() for name, found in known.items()]
-    sides, kinds = ("better", "about equal", "worse"), ("better", "unsure", "worse")
-    lines = [
-        "# The verdict without ground truth, against the truth",
-        "",
-        (HERE / "about.md").read_text().strip(),
-        "",
-        f"{len(rows)} networks. True change of PSNR: better or worse by more than {NONE} dB, or "
-        "about equal.",
-        "",
-        "| true \\ verdict | " + " | ".join(kinds) + " |",
-        "|---|" + "---:|" * len(kinds),
-    ]
-    for one in sides:
-        counts = [sum(side(f["true"]) == one and f["kind"] == k for *_, f in rows) for k in kinds]
-        lines.append(f"| {one} | " + " | ".join(map(str, counts)) + " |")
-    telling = [found for *_, found in rows if side(found["true"]) != "about equal"]
-    right = sum(found["kind"] == side(found["true"]) for found in telling)
-    wrong = sum(found["kind"] not in (side(found["true"]), "unsure") for found in telling)
-    sign = sum((found["probability"] > 0.5) == (found["true"] > 0) for found in telling)
-    lines += [
-        "",
-        f"Of {len(telling)} networks whose true change exceeds {NONE} dB the verdict is right for "
-        f"{right}, wrong for {wrong}, and leaves {len(telling) - right - wrong} undecided; the "
-        f"likelier side, which decides what is kept, is right for {sign}.",
-        "",
-        "| target | network | true, dB | estimated, dB | P(better) | verdict |",
-        "|---|---|---:|---:|---:|---|",
-    ]
-    lines += [
-        f"| {target} | {name} | {found['true']:+.2f} | {found['change']:+.2f} | "
-        f"{found['probability']:.2f} | {found['kind']} |"
-        for target, name, found in rows
-    ]
-    (HERE / "README.md").write_text("\n".join(lines) + "\n")
-
-
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--report", action="store_true")
-    if not parser.parse_args().report:
-        run()
-    report()
+    run()
+    (HERE / "README.md").write_text(readme())

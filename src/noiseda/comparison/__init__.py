@@ -9,7 +9,7 @@ from __future__ import annotations
 from noiseda.comparison.measure import gap_closure, summarise
 from noiseda.comparison.methods import UNTRAINED, known
 from noiseda.comparison.outline import outline
-from noiseda.comparison.report import notes, tables
+from noiseda.comparison.report import notes, tables, tables_text
 from noiseda.comparison.run import Comparison
 
 __all__ = [
@@ -21,4 +21,5 @@ __all__ = [
     "outline",
     "summarise",
     "tables",
+    "tables_text",
 ]

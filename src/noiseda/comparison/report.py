@@ -96,15 +96,21 @@ def notes(results: dict[str, Any]) -> list[str]:
 
 def markdown(results: dict[str, Any]) -> str:
     """All of it as a Markdown page."""
+    title = f"# Comparison: {results['name']}"
+    picture = "![held-out images](picture.png)"
+    return "\n\n".join([title, tables_text(results), *notes(results), picture]) + "\n"
+
+
+def tables_text(results: dict[str, Any]) -> str:
+    """The tables of both views in Markdown."""
     header = _header(results)
-    lines = [f"# Comparison: {results['name']}", ""]
+    parts = []
     for view in VIEWS:
-        lines += [f"## {_title(results, view)}", ""]
-        lines += [f"| {' | '.join(header)} |", f"|---|{'---:|' * (len(header) - 1)}"]
         rows = [row for row in results["summary"] if row["view"] == view]
+        lines = [f"| {' | '.join(header)} |", f"|---|{'---:|' * (len(header) - 1)}"]
         lines += [f"| {' | '.join(_texts(row))} |" for row in rows]
-        lines.append("")
-    return "\n".join([*lines, "\n\n".join(notes(results)), "", "![held-out images](picture.png)\n"])
+        parts += [f"### {_title(results, view)}", "\n".join(lines)]
+    return "\n\n".join(parts)
 
 
 def csv_text(results: dict[str, Any]) -> str:

@@ -1,0 +1,76 @@
+"""The study's README, from the results of its targets alone."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from noiseda.comparison import notes, tables_text
+
+HERE = Path(__file__).parent
+TARGETS = ("renoir", "polyu", "camera")
+VIEWS = {"equal-steps": "equal steps", "equal-time": "equal wall time"}
+
+
+def results() -> dict[str, dict[str, Any]]:
+    """By target, of those that were measured."""
+    files = {target: HERE / f"{target}-results.json" for target in TARGETS}
+    return {name: json.loads(path.read_text()) for name, path in files.items() if path.exists()}
+
+
+def row(found: dict[str, Any], view: str, method: str) -> dict[str, Any] | None:
+    rows = found["summary"]
+    return next((r for r in rows if r["view"] == view and r["method"] == method), None)
+
+
+def overview(known: dict[str, dict[str, Any]], view: str) -> list[str]:
+    """PSNR of every method on every target, and the mean closure, best first."""
+    methods = list(dict.fromkeys(m for found in known.values() for m in found["methods"]))
+    lines = {}
+    for method in methods:
+        rows = [row(found, view, method) for found in known.values()]
+        closures = [r["closure"]["mean"] if r else None for r in rows]
+        told = [value for value in closures if value is not None]
+        mean = fmean(told) if len(told) == len(known) else None
+        cells = [_cell(one, closure) for one, closure in zip(rows, closures, strict=True)]
+        text = "–" if mean is None else f"{mean:.0f} %"
+        rank = mean if mean is not None else -1e9
+        lines[method] = (rank, f"| {method} | " + " | ".join(cells) + f" | {text} |")
+    ordered = [text for _, text in sorted(lines.values(), key=lambda line: -line[0])]
+    seeds = ", ".join(f"{t} {_plural(len(found['seeds']), 'seed')}" for t, found in known.items())
+    return [
+        f"PSNR [rgb] in dB, and gap closure, at {VIEWS[view]} ({seeds}):",
+        "",
+        "| method | " + " | ".join(known) + " | mean closure |",
+        "|---|" + "---:|" * (len(known) + 1),
+        *ordered,
+    ]
+
+
+def _cell(found: dict[str, Any] | None, closure: float | None) -> str:
+    if found is None or found["psnr"]["mean"] is None:
+        return "–"
+    spread = found["psnr"]["std"]
+    text = f"{found['psnr']['mean']:.2f}" + (f" ± {spread:.2f}" if spread is not None else "")
+    return text if closure is None else f"{text}, {closure:.0f} %"
+
+
+def _plural(number: int, name: str) -> str:
+    return f"{number} {name}{'s' * (number != 1)}"
+
+
+def readme() -> str:
+    known = results()
+    parts = ["# Adaptation on real photos", (HERE / "about.md").read_text().strip()]
+    for view in VIEWS:
+        parts.append("\n".join(overview(known, view)))
+    for target, found in known.items():
+        parts += [f"## {target}", tables_text(found), "\n\n".join(notes(found))]
+        parts.append(f"![held-out photos of {target}]({target}-picture.jpg)")
+    return "\n\n".join(parts) + "\n"
+
+
+if __name__ == "__main__":
+    (HERE / "README.md").write_text(readme())
