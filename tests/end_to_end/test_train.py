@@ -235,10 +235,15 @@ def test_not_finite(recipe_file: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "run" / "model.safetensors").exists()
 
 
+# the second in two rounds, each with a trainer of its own
+@pytest.mark.parametrize("objective", ["vanilla", "two-scale"])
 def test_two_devices_make_the_run_of_one(
-    recipe_file: Path, noiseda: Callable[..., subprocess.CompletedProcess[str]], command: Command
+    recipe_file: Path,
+    noiseda: Callable[..., subprocess.CompletedProcess[str]],
+    command: Command,
+    objective: str,
 ) -> None:
-    keys = ["--set", "objective=vanilla", "--set", "training.images=4"]
+    keys = ["--set", f"objective={objective}", "--set", "training.images=4"]
     done = noiseda(
         *("train", recipe_file, *keys, "--set", "training.devices=2", "-o", "two"),
         cwd=recipe_file.parent,
