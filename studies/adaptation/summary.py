@@ -69,6 +69,7 @@ def readme() -> str:
     for target, found in known.items():
         parts += [f"## {target}", tables_text(found), "\n\n".join(notes(found))]
         parts.append(f"![held-out photos of {target}]({target}-picture.jpg)")
+    parts.append((HERE / "tried.md").read_text().strip())
     return "\n\n".join(parts) + "\n"
 
 
