@@ -30,6 +30,7 @@ VARIANTS: list[tuple[str, dict[str, Any]]] = [
     ("camera", {"jpeg": (30, 95), "tone": (0, 0)}),
     ("matched", {}),
     ("matched", MATCHED),
+    ("mixture", {"parts": [{"name": "gaussian", "clamp": True}, {"name": "camera"}]}),
 ]
 
 
@@ -37,7 +38,7 @@ variants = st.sampled_from(VARIANTS)
 
 
 def test_names() -> None:
-    assert {"gaussian", "camera", "matched"} <= set(DEGRADATIONS.names)
+    assert {"gaussian", "camera", "matched", "mixture"} <= set(DEGRADATIONS.names)
 
 
 @examples
