@@ -23,7 +23,8 @@ class Verdict:
     Attributes:
         kind: "better", "worse" or "unsure".
         probability: that the adapted network's error is lower, as far as chance goes.
-        change: estimated change of PSNR in dB; None if the noise is too weak to tell an error.
+        change: estimated change of PSNR in dB; None if the noise is too weak to tell an error, or
+            there was no photo.
         interval: of `change`, 10 % and 90 % points; None with it.
         photos, cells: how many photos and pieces of photos it rests on.
     """
@@ -38,14 +39,13 @@ class Verdict:
     @property
     def sentence(self) -> str:
         """For people."""
-        sure = max(self.probability, 1 - self.probability)
-        amount = "" if self.change is None else f", by about {abs(self.change):.1f} dB"
-        ground = f"on {self.photos} photo{'s' * (self.photos > 1)} that adaptation did not see"
+        if not self.photos:
+            return "No photo is large enough to judge on."
         if self.kind == "unsure":
-            return f"No difference that could be told from chance {ground}."
-        return (
-            f"The adapted model is {self.kind}{amount} ({math.floor(100 * sure)} % sure, {ground})."
-        )
+            return "No difference that could be told from chance."
+        sure = math.floor(100 * max(self.probability, 1 - self.probability))
+        amount = "" if self.change is None else f", by about {abs(self.change):.1f} dB"
+        return f"The adapted model is {self.kind}{amount} ({sure} % sure)."
 
 
 def judge(risks: Sequence[Risk], seed: int = 0) -> Verdict:
@@ -55,12 +55,15 @@ def judge(risks: Sequence[Risk], seed: int = 0) -> Verdict:
     so that both few photos and few cells make it less sure.
 
     Args:
-        risks: one a photo, at least one.
+        risks: one a photo; without any, nothing can be told.
         seed: of the bootstrap.
     """
+    if not risks:
+        return Verdict("unsure", 0.5, None, None, 0, 0)
     random = np.random.default_rng(seed)
     levels, changes = np.transpose([_means(_drawn(risks, random)) for _ in range(_RESAMPLES)])
-    probability = float((changes < 0).mean())
+    # networks that do the same are neither better nor worse
+    probability = float((changes < 0).mean() + (changes == 0).mean() / 2)
     kind = "better" if probability >= SURE else "worse" if probability <= 1 - SURE else "unsure"
     level, change = _means(risks)
     # of a mean error below what the estimate can resolve there is no logarithm

@@ -236,6 +236,9 @@ def _train_until(
     batches = loader(prepared.samples, numbers, workers(recipe))
     try:
         trainer.fit(prepared.module, batches, ckpt_path=checkpoint, weights_only=True)
+    except SystemExit:
+        # how Lightning ends on a Ctrl-C that comes before the first step, or on a second one
+        raise KeyboardInterrupt from None
     except NonFiniteLossError as error:
         kept = newest_checkpoint(folder)
         remedy = f"the last good checkpoint is {kept}" if kept else "no checkpoint was written yet"
