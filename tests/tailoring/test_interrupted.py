@@ -4,53 +4,53 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+
+import pytest
 
 from noiseda import images
 from noiseda.checkpoint import open_model
-from tests.conftest import ENVIRONMENT
 from tests.tailoring.conftest import SHORT, noisy, write
+from tests.tailoring.warm import Warm
 
 HINT = "interrupted; run the same command again to go on"
+
+
+@pytest.fixture
+def warm(tmp_path: Path) -> Iterator[Warm]:
+    found = Warm(tmp_path)
+    yield found
+    found.close()
 
 
 class Camera:
     """An adaptation that is stopped and continued."""
 
-    def __init__(self, photos: Path, folder: Path, start: Path) -> None:
+    def __init__(self, warm: Warm, photos: Path, folder: Path, start: Path) -> None:
+        self.warm = warm
         self.folder = folder
         self.run = folder / "work" / "run"
         self.targets = self.run / "targets"
-        command = [sys.executable, "-m", "noiseda", "adapt", photos, "-o", folder, "--from", start]
-        self.command = [*map(str, command), *SHORT]
+        self.command = ("adapt", photos, "-o", folder, "--from", start, *SHORT)
 
-    def begin(self) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            self.command,
-            env=ENVIRONMENT,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    def stop(self, when: Callable[[], bool], number: int = signal.SIGINT) -> str:
+    def stop(self, when: Callable[[], bool], number: signal.Signals = signal.SIGINT) -> str:
         """Begin or go on, and send a signal as soon as it is time; what was said."""
-        process = self.begin()
+        self.warm.begin(*self.command)
         deadline = time.monotonic() + 100
         while not when():
-            assert process.poll() is None, process.communicate()
+            assert self.warm.running(), self.warm.end()
             assert time.monotonic() < deadline
             time.sleep(0.002)
-        process.send_signal(number)
-        out, err = process.communicate(timeout=60)
+        self.warm.signal(number)
+        code, out, err = self.warm.end()
         if number == signal.SIGINT:
-            assert process.returncode == 130, (out, err)
+            assert code == 130, (out, err)
             assert err.splitlines()[-1] == HINT
             assert "Traceback" not in err
+        else:
+            assert code == -number
         return out
 
     def state(self) -> dict:
@@ -60,11 +60,11 @@ class Camera:
         return max((int(p.stem) for p in (self.run / "checkpoints").glob("*.ckpt")), default=0)
 
 
-def test_stopped_in_every_stage(start: Path, tmp_path: Path) -> None:
+def test_stopped_in_every_stage(warm: Warm, start: Path, tmp_path: Path) -> None:
     photos = write(tmp_path / "photos", *(f"{number}.png" for number in range(12)))
     # in the middle of the others, so that restoring can be met at work
     images.write(photos / "5 large.png", noisy(1400, 1400))
-    camera = Camera(photos, tmp_path / "camera", start)
+    camera = Camera(warm, photos, tmp_path / "camera", start)
 
     # looking: the folder is reserved, with nothing in it yet; nothing is left of it
     camera.stop(camera.folder.is_dir)
@@ -96,22 +96,22 @@ def test_stopped_in_every_stage(start: Path, tmp_path: Path) -> None:
     camera.stop(lambda: camera.state()["adapted"])
     lines = (camera.run / "metrics.jsonl").read_text().splitlines()
     assert [json.loads(line)["step"] for line in lines] == [10, 20]
-    trained = (camera.run / "model.safetensors").stat()
+    trained = (camera.run / "model.safetensors").stat().st_mtime_ns
     assert camera.state()["verdict"] is None
 
     # restoring
     first = camera.folder / "restored" / "0.png"
     camera.stop(first.is_file)
-    assert (camera.run / "model.safetensors").stat() == trained, "trained again"
+    assert (camera.run / "model.safetensors").stat().st_mtime_ns == trained, "trained again"
     verdict = camera.state()["verdict"]
     assert verdict is not None
-    restored = first.stat()
+    restored = first.stat().st_mtime_ns
 
-    process = camera.begin()
-    out, err = process.communicate(timeout=100)
-    assert process.returncode == 0, err
+    warm.begin(*camera.command)
+    code, out, err = warm.end()
+    assert code == 0, err
     assert "12 photos restored" in out
-    assert first.stat() == restored, "restored again"
+    assert first.stat().st_mtime_ns == restored, "restored again"
     state = camera.state()
     assert state["finished"]
     assert state["verdict"] == verdict

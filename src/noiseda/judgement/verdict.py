@@ -64,6 +64,9 @@ def judge(risks: Sequence[Risk], seed: int = 0) -> Verdict:
     levels, changes = np.transpose([_means(_drawn(risks, random)) for _ in range(_RESAMPLES)])
     # networks that do the same are neither better nor worse
     probability = float((changes < 0).mean() + (changes == 0).mean() / 2)
+    cells = sum(len(risk.change) for risk in risks)
+    # resampling a few cells that agree finds no doubt, yet chance alone makes n agree in 2^-n
+    probability = min(max(probability, 0.5**cells), 1 - 0.5**cells)
     kind = "better" if probability >= SURE else "worse" if probability <= 1 - SURE else "unsure"
     level, change = _means(risks)
     # of a mean error below what the estimate can resolve there is no logarithm
@@ -73,7 +76,6 @@ def judge(risks: Sequence[Risk], seed: int = 0) -> Verdict:
         gains = _decibel(np.maximum(levels, 0.1 * level), changes)
         low, high = np.quantile(gains, (0.1, 0.9))
         interval = (float(low), float(high))
-    cells = sum(len(risk.change) for risk in risks)
     gain = float(_decibel(np.array(level), np.array(change))) if known else None
     return Verdict(kind, probability, gain, interval, len(risks), cells)
 

@@ -51,8 +51,9 @@ class Look:
     def sentences(self) -> list[str]:
         """All there is to tell."""
         small, _, large = self.survey.megapixels
+        sizes = f"{small:.2g} to {large:.2g}" if small < large else f"{large:.2g}"
         count = f"{self.usable} of {self.survey.files} photos can be used"
-        return [f"{count}; they have {small:.2g} to {large:.2g} megapixels.", *self.told]
+        return [f"{count}; the photos have {sizes} megapixels.", *self.told]
 
     def write(self, path: Path) -> None:
         """
@@ -76,24 +77,25 @@ def look(photos: Path, info: ModelInfo) -> Look:
     with progress_bar("photos") as bar:
         task = bar.add_task("looking", total=None, note="")
         found = survey(photos, lambda done, total: bar.update(task, completed=done, total=total))
-    copies = {name for group in found.identical for name in group[1:]}
-    left_out = copies | {name for name, _ in found.unreadable} | set(found.small)
-    names = [name for name in found.names if name not in left_out]
-    usable = [name for name in names if is_utf8(name)]
+    # of the same file under several names, the one to learn from is one that a recipe can hold
+    twins = {name: min(group, key=is_odd) for group in found.identical for name in group}
+    left_out = {name for name, _ in found.unreadable} | set(found.small)
+    names = [name for name in found.names if name not in left_out and twins.get(name, name) == name]
+    odd = [name for name in names if is_odd(name)]
+    usable = [name for name in names if not is_odd(name)]
     if not usable:
         reason = f"; the first one: {found.unreadable[0][1]}" if found.unreadable else ""
         raise DataError(
             f"{shown(photos)}: none of its {found.files} photos can be used; they must be readable "
             f"and at least {_SMALLEST} pixels high and wide{reason}"
         )
-    known = set(found.looked)
+    known = {twins.get(name, name) for name in found.looked}
     training, held_out = split([name for name in usable if name in known], found.similar)
     told = hints(found)
-    if len(usable) < len(names):
-        first = next(name for name in names if not is_utf8(name))
+    if odd:
         told.append(
-            f"{len(names) - len(usable)} are restored but not learned from, as their names are not "
-            f"UTF-8, first {shown(first)}; rename them."
+            f"{len(odd)} restored but not learned from, as their names are not UTF-8, first "
+            f"{shown(odd[0])}; rename them."
         )
     if held_out == training:
         told.append(
@@ -167,10 +169,10 @@ def split(
     return [training[index * len(training) // most] for index in range(most)], held_out
 
 
-def is_utf8(name: str) -> bool:
-    """Whether a recipe can hold it."""
+def is_odd(name: str) -> bool:
+    """Whether a recipe, which is UTF-8, cannot hold it."""
     try:
         name.encode()
     except UnicodeEncodeError:
-        return False
-    return True
+        return True
+    return False

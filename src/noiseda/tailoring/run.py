@@ -27,7 +27,7 @@ from noiseda.tailoring.folder import (
     remove_leftovers,
     unwritable,
 )
-from noiseda.tailoring.look import Look, is_utf8, look, read_look
+from noiseda.tailoring.look import Look, is_odd, look, read_look
 from noiseda.tailoring.plan import FEWEST_STEPS, Given, recipe_for, within
 from noiseda.tailoring.preview import Preview, pieces
 from noiseda.tailoring.results import judged, report, restored
@@ -156,7 +156,7 @@ def _given(photos: Path, start: Path, seed: int) -> Given:
             "so, as without ground truth only the removal of noise is judged; see noiseda train"
         )
     for path, kind in ((photos, DataError), (file, ModelFileError)):
-        if not is_utf8(str(path.absolute())):
+        if is_odd(str(path.absolute())):
             raise kind(f"{shown(path)}: its name is not UTF-8; rename it, or link to it")
     return Given(photos, file, network, info, seed)
 

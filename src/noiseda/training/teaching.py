@@ -147,5 +147,5 @@ class Teaching:
 
 def teaching_seconds(folder: Path) -> float:
     """How long the targets of a run took to make, over all rounds; 0 if it has none."""
-    found = (folder / FOLDER).glob("*.json")
+    found = (folder / FOLDER).glob("[0-9]*.json")
     return sum(float(json.loads(path.read_text())["seconds"]) for path in found)
