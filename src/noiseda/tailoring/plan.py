@@ -12,6 +12,7 @@ import pydantic
 
 from noiseda.checkpoint import ModelInfo
 from noiseda.console import duration, passing
+from noiseda.data import cut
 from noiseda.errors import ModelFileError
 from noiseda.images.library import shown
 from noiseda.networks import RestorationNetwork
@@ -19,6 +20,7 @@ from noiseda.registry import explain
 from noiseda.tailoring.look import Look
 from noiseda.training import Recipe, prepare
 from noiseda.training.probe import cost
+from noiseda.training.teaching import SIZE
 
 OBJECTIVE = "two-scale"
 # more was not found to help (studies/adaptation)
@@ -118,13 +120,18 @@ def within(recipe: Recipe, seconds: float) -> Plan:
     """The recipe, shortened until it fits on this machine into the time from now on."""
     began = time.perf_counter()
     with passing():
-        tried = cost(prepare(recipe, recipe.training.start))
+        prepared = prepare(recipe, recipe.training.start)
+        photos = prepared.samples.stores["real"]
+        assert photos is not None
+        shapes = photos.shapes
+        tried = cost(prepared)
     planning = time.perf_counter() - began
     left = seconds - planning
-    windows = next(
-        (w for w in _WINDOWS if tried.targets * w / _WINDOWS[0] <= _SHARE * left), _WINDOWS[-1]
-    )
-    targets = tried.targets * windows / _WINDOWS[0]
+    # of small photos there are fewer windows than are asked for
+    counts = {wanted: len(cut(shapes, wanted, SIZE, recipe.seed)) for wanted in _WINDOWS}
+    each = tried.targets / max(counts[_WINDOWS[0]], 1)
+    windows = next((w for w in _WINDOWS if each * counts[w] <= _SHARE * left), _WINDOWS[-1])
+    targets = each * counts[windows]
     steps = int((left - targets) / tried.step)
     steps = min(max(steps, FEWEST_STEPS), _MOST_STEPS)
     training = recipe.training.model_copy(update={"images": steps * recipe.data.batch})

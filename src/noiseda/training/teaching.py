@@ -28,7 +28,7 @@ from noiseda.training.module import TrainingModule
 
 FOLDER = "targets"
 _PHOTOS, _WINDOWS = "photos.bin", "windows.json"
-_SIZE = 256
+SIZE = 256
 
 
 class Teaching:
@@ -65,7 +65,7 @@ class Teaching:
         self.starts = sorted({steps * number // objective.rounds for number in rounds})
         self.steps = steps
         self.windows = self._cut() or cut(
-            photos.shapes, most or objective.windows, _SIZE, samples.seed
+            photos.shapes, most or objective.windows, SIZE, samples.seed
         )
 
     def begin(self, step: int, module: TrainingModule, checkpoint: Path | None) -> int:
