@@ -57,7 +57,8 @@ def adapt(
             photos, output, start or shipped_model("denoise"), minutes, seed, say, dry_run
         )
     except KeyboardInterrupt:
-        stderr.print("interrupted; run the same command again to go on")
+        again = "" if dry_run else "; run the same command again to go on"
+        stderr.print(f"interrupted{again}")
         raise typer.Exit(130) from None
     if result is None:
         return

@@ -83,14 +83,15 @@ def look(photos: Path, info: ModelInfo) -> Look:
     names = [name for name in found.names if name not in left_out and twins.get(name, name) == name]
     odd = [name for name in names if is_odd(name)]
     usable = [name for name in names if not is_odd(name)]
-    if not usable:
+    looked = {twins.get(name, name) for name in found.looked}
+    chosen = [name for name in usable if name in looked]
+    if not chosen:
         reason = f"; the first one: {found.unreadable[0][1]}" if found.unreadable else ""
         raise DataError(
-            f"{shown(photos)}: none of its {found.files} photos can be used; they must be readable "
-            f"and at least {_SMALLEST} pixels high and wide{reason}"
+            f"{shown(photos)}: none of its {found.files} photos can be used; they must be "
+            f"readable, at least {_SMALLEST} pixels high and wide, and have UTF-8 names{reason}"
         )
-    known = {twins.get(name, name) for name in found.looked}
-    training, held_out = split([name for name in usable if name in known], found.similar)
+    training, held_out = split(chosen, found.similar)
     told = hints(found)
     if odd:
         told.append(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import math
 import shutil
@@ -40,6 +41,8 @@ Say = Callable[[str], None]
 RUN, _LOOK = f"{WORK}/run", f"{WORK}/look.json"
 # seconds that starting and ending a training take beside its steps
 _AROUND = 3.0
+# what a disk says that is full or may not be written to
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 @dataclass(frozen=True)
@@ -139,12 +142,9 @@ def _space(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise unwritable(Path(error.filename or folder), error) from None
-    except RuntimeError as error:
-        # how torch says that a checkpoint could not be written
-        if "PytorchStreamWriter" not in str(error) and "unexpected pos" not in str(error):
+        if error.errno not in _FULL:
             raise
-        raise unwritable(folder, OSError(0, "the disk is full")) from None
+        raise unwritable(Path(error.filename or folder), error) from None
 
 
 def _given(photos: Path, start: Path, seed: int) -> Given:
