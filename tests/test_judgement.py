@@ -63,6 +63,7 @@ def test_verdicts() -> None:
     assert better.change == pytest.approx(-10 * np.log10(0.8), abs=0.2)
     assert worse.change == pytest.approx(-10 * np.log10(1.2), abs=0.2)
     assert better.interval is not None
+    assert better.change is not None
     assert better.interval[0] < better.change < better.interval[1]
     assert better.probability > 0.99 > 0.01 > worse.probability
     unsure = judge(risks(0.0, 1.0))
@@ -72,6 +73,22 @@ def test_verdicts() -> None:
     assert judge(torn).kind == "unsure"
     assert judge(risks(-0.2, 0.3)) == better
     assert judge([Risk(np.full(9, -1e-5), np.full(9, -1e-6))]).change is None
+
+
+def test_few_cells_are_little_evidence() -> None:
+    """However well they agree."""
+    assert judge(risks(-0.5, 0.01, 1, cells=1)).probability == 0.5
+    assert judge(risks(-0.5, 0.01, 1, cells=3)).kind == "unsure"
+    assert judge(risks(-0.5, 0.01, 2, cells=2)).kind == "better"
+    assert judge(risks(0.5, 0.01, 2, cells=2)).kind == "worse"
+
+
+def test_without_a_difference_or_a_photo_there_is_no_verdict() -> None:
+    same = judge(risks(0.0, 0.0))
+    assert (same.kind, same.probability) == ("unsure", 0.5)
+    none = judge([])
+    assert (none.kind, none.probability, none.photos) == ("unsure", 0.5, 0)
+    assert "No photo is large enough" in none.sentence
 
 
 def test_a_photo_is_judged_with_its_own_noise() -> None:

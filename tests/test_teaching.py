@@ -141,7 +141,7 @@ def test_crops_of_targets_are_those_of_the_photos(recipe_file: Path, tmp_path: P
     prepared.module.objective.teach = lambda restorer, photo: photo
     teaching.begin(0, prepared.module, None)
     for number in range(5):
-        sample = prepared.samples[number]
+        sample: dict[str, Any] = {**prepared.samples[number]}
         assert np.array_equal(sample["real"], sample["taught"])
         assert not np.array_equal(sample["clean"], sample["taught"])
 

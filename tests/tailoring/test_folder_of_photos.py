@@ -38,9 +38,9 @@ def odd_photos(folder: Path) -> Path:
     images.write(folder / "tiny.png", photo(9, 12))
     (folder / "notes.txt").write_text("no photo")
     for name, source in ((b"00 fir\xe9t.jpg", "00 first.jpg"), (b"deep\xe9.png", "deep.png")):
-        shutil.copy(folder / source, os.path.join(os.fsencode(folder), name))
+        shutil.copy(folder / source, folder / os.fsdecode(name))
     images.write(folder / "other.png", noisy(80, 90, 24))
-    os.rename(folder / "other.png", os.path.join(os.fsencode(folder), b"other\xe9.png"))
+    (folder / "other.png").rename(folder / os.fsdecode(b"other\xe9.png"))
     return folder
 
 

@@ -110,7 +110,7 @@ def test_another_adaptations_folder(place: Path, refused: Refused, start: Path) 
 
 
 def test_photos_in_a_folder_whose_name_is_not_utf8(place: Path, refused: Refused) -> None:
-    folder = Path(os.fsdecode(os.path.join(os.fsencode(place), b"caf\xe9")))
+    folder = place / os.fsdecode(b"caf\xe9")
     folder.mkdir()
     images.write(folder / "a.png", noisy(80, 80))
     line = refused("adapt", folder, "-o", "out", "--from", "start.safetensors")

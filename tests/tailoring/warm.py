@@ -58,7 +58,7 @@ class Warm:
         self.child = int(self._line())
 
     def running(self) -> bool:
-        return not select.select([self.parent.stdout], [], [], 0)[0]
+        return not self._said(0)
 
     def signal(self, number: signal.Signals) -> None:
         os.kill(self.child, number)
@@ -74,6 +74,10 @@ class Warm:
         self.parent.communicate()
 
     def _line(self) -> str:
+        assert self._said(120), "it hangs"
         assert self.parent.stdout is not None
-        assert select.select([self.parent.stdout], [], [], 120)[0], "it hangs"
         return self.parent.stdout.readline()
+
+    def _said(self, seconds: float) -> bool:
+        assert self.parent.stdout is not None
+        return bool(select.select([self.parent.stdout], [], [], seconds)[0])

@@ -7,7 +7,7 @@ import torch
 
 from noiseda import degradations, images, runtime
 from noiseda.data import cut
-from noiseda.judgement.risk import Risk, risk
+from noiseda.judgement.risk import Restore, Risk, risk
 from noiseda.measurement import matched_options, measure
 from noiseda.networks import RestorationNetwork
 from noiseda.random import generator
@@ -32,7 +32,7 @@ class Judging:
         device: str | torch.device | None = None,
     ) -> None:
         self.device = torch.device(device) if device is not None else runtime.best_device()
-        self.networks = [
+        self.networks: list[Restore] = [
             runtime.fast_layout(network.to(self.device)).eval() for network in (start, adapted)
         ]
 
