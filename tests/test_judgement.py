@@ -77,6 +77,7 @@ def test_verdicts() -> None:
     assert (better.kind, worse.kind) == ("better", "worse")
     assert better.change == pytest.approx(-10 * np.log10(0.8), abs=0.2)
     assert worse.change == pytest.approx(-10 * np.log10(1.2), abs=0.2)
+    assert better.interval is not None
     assert better.interval[0] < -10 * np.log10(0.8) < better.interval[1]
     assert better.probability > 0.99 > 0.01 > worse.probability
     unsure = judge(risks(0.0, 1.0))
@@ -89,6 +90,22 @@ def test_verdicts() -> None:
     loud = Risk(np.full(9, 1e-2), np.full(9, 2e-3))
     quiet = Risk(np.full(9, 4e-3), np.full(9, -8e-4))
     assert judge([loud, quiet]).change == pytest.approx(0, abs=0.01)
+
+
+def test_few_cells_are_little_evidence() -> None:
+    """However well they agree."""
+    assert judge(risks(-0.5, 0.01, 1, cells=1)).probability == 0.5
+    assert judge(risks(-0.5, 0.01, 1, cells=3)).kind == "unsure"
+    assert judge(risks(-0.5, 0.01, 2, cells=2)).kind == "better"
+    assert judge(risks(0.5, 0.01, 2, cells=2)).kind == "worse"
+
+
+def test_without_a_difference_or_a_photo_there_is_no_verdict() -> None:
+    same = judge(risks(0.0, 0.0))
+    assert (same.kind, same.probability) == ("unsure", 0.5)
+    none = judge([])
+    assert (none.kind, none.probability, none.photos) == ("unsure", 0.5, 0)
+    assert "No photo is large enough" in none.sentence
 
 
 def test_a_photo_is_judged_with_its_own_noise() -> None:

@@ -92,6 +92,47 @@ def test_each_round_is_taught_by_the_network_as_it_is_then(
     assert teaching_seconds(folder) > 0
 
 
+def test_interrupted_targets_go_on(recipe_file: Path, tmp_path: Path) -> None:
+    """Also if a photo has gone meanwhile."""
+    recipe = recipe_of(recipe_file)
+
+    def teaching(folder: str) -> tuple[Teaching, Any]:
+        (tmp_path / folder).mkdir(exist_ok=True)
+        prepared = prepare(recipe)
+        objective = prepared.module.objective
+        made = Teaching(objective, prepared.samples, recipe.steps, tmp_path / folder)
+        return made, prepared.module
+
+    whole, module = teaching("whole")
+    whole.begin(0, module, None)
+    expected = (tmp_path / "whole" / FOLDER / "0.bin").read_bytes()
+
+    broken, module = teaching("broken")
+    teach, calls = broken.objective.teach, []
+
+    def stopped(restorer: Any, photo: Any) -> Any:
+        calls.append(photo)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return teach(restorer, photo)
+
+    broken.objective.teach = stopped
+    with pytest.raises(KeyboardInterrupt):
+        broken.begin(0, module, None)
+    part = tmp_path / "broken" / FOLDER / "0.part"
+    # as a process leaves it that is killed while it writes
+    part.write_bytes(part.read_bytes() + b"rest")
+    (tmp_path / "real" / "x.png").unlink()
+    again, module = teaching("broken")
+    assert again.windows == whole.windows
+    teach, calls = again.objective.teach, []
+    again.objective.teach = lambda restorer, photo: calls.append(photo) or teach(restorer, photo)
+    again.begin(0, module, None)
+    assert (len(calls), len(again.windows)) == (1, 2)
+    assert (tmp_path / "broken" / FOLDER / "0.bin").read_bytes() == expected
+    assert not part.exists()
+
+
 def test_crops_of_targets_are_those_of_the_photos(recipe_file: Path, tmp_path: Path) -> None:
     recipe = recipe_of(recipe_file)
     prepared = prepare(recipe)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 from typing import Any, ClassVar
 
+import lightning
 import pytest
 import torch
 from torch import Tensor, nn
 
 from noiseda.adaptation import OBJECTIVES, Batch, Objective, Randomness
 from noiseda.errors import DataError, OptionError, RunError
-from noiseda.training import prepare, read_recipe
+from noiseda.training import prepare, read_recipe, resume, train
 from noiseda.training.folder import reserved
 from noiseda.training.probe import probe
 from tests.conftest import write_photos
@@ -107,6 +109,21 @@ def trial(recipe_file: Path, **training: Any) -> dict[str, str]:
 
 
 @pytest.mark.skipif(torch.accelerator.is_available(), reason="counts devices of a CPU")
+def test_interrupted_before_the_first_step(recipe_file: Path, tmp_path: Path) -> None:
+    """An interruption like any other, although Lightning would end the program."""
+
+    class Impatient(lightning.Callback):
+        def on_train_start(self, trainer: Any, pl_module: Any) -> None:
+            raise KeyboardInterrupt
+
+    handler = signal.getsignal(signal.SIGINT)
+    recipe, run = read_recipe(recipe_file), tmp_path / "run"
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe, run, callbacks=[Impatient()])
+    assert signal.getsignal(signal.SIGINT) is handler
+    assert resume(run).finished
+
+
 def test_a_trial_is_like_the_run(recipe_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(OBJECTIVES._parts, "witness", Witness)
     rows = trial(recipe_file)

@@ -18,6 +18,10 @@ class ImageError(NoiseDAError):
     """An image file that cannot be read or written."""
 
 
+class WriteError(ImageError):
+    """An image file that could be written if the disk had space or gave permission."""
+
+
 class DataError(NoiseDAError):
     """A missing, empty or mismatched folder of images."""
 

@@ -41,20 +41,24 @@ def adapt(
 
         noiseda restore more-photos/ -o restored --model my-camera
     """
-    from noiseda.checkpoint import shipped_model
-    from noiseda.console import stderr, stdout
+    from noiseda.console import passing, progress_bar, stderr, stdout
     from noiseda.images.library import shown
-    from noiseda.tailoring import tailor
 
     def say(text: str) -> None:
-        stdout.print(text, highlight=False, markup=False)
+        stdout.print(shown(text), highlight=False, markup=False)
 
     try:
+        with passing(), progress_bar() as bar:
+            # torch and Lightning take seconds
+            bar.add_task("starting", total=None, note="")
+            from noiseda.checkpoint import shipped_model
+            from noiseda.tailoring import tailor
         result = tailor(
             photos, output, start or shipped_model("denoise"), minutes, seed, say, dry_run
         )
     except KeyboardInterrupt:
-        stderr.print("interrupted; run the same command again to go on")
+        again = "" if dry_run else "; run the same command again to go on"
+        stderr.print(f"interrupted{again}")
         raise typer.Exit(130) from None
     if result is None:
         return

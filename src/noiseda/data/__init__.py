@@ -5,7 +5,7 @@ from __future__ import annotations
 from noiseda.data.folders import AbsolutePath, Selection, select
 from noiseda.data.samples import BatchNumbers, Sample, TrainingSamples, loader
 from noiseda.data.store import Store, default_cache, open_store
-from noiseda.data.windows import Window, cut, window_store, write_store
+from noiseda.data.windows import Window, continue_store, cut, window_store, write_store
 
 __all__ = [
     "AbsolutePath",
@@ -15,6 +15,7 @@ __all__ = [
     "Store",
     "TrainingSamples",
     "Window",
+    "continue_store",
     "cut",
     "default_cache",
     "loader",

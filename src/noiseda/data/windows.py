@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import os
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,8 +70,41 @@ def write_store(path: Path, images: Iterable[np.ndarray]) -> None:
     write_whole(path, b"".join(image.tobytes() for image in images))
 
 
+def continue_store(path: Path, windows: Sequence[Window], make: Callable[[int], np.ndarray]) -> int:
+    """Write a file that `window_store` opens, image by image; what is done of it when that is
+    interrupted is not made again by the next call.
+
+    Args:
+        path: of the file, which appears when it is whole.
+        windows: whose sizes the images have.
+        make: image `index`, H×W×3 uint8.
+
+    Returns:
+        How many images were made by this call.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    part = path.with_suffix(".part")
+    ends = _ends(windows)
+    with part.open("ab") as file:
+        done = int((np.array(ends) <= file.tell()).sum()) - 1
+        # the last one may be there in part
+        file.truncate(ends[done])
+        for index in range(done, len(windows)):
+            file.write(make(index).tobytes())
+            file.flush()
+        os.fsync(file.fileno())
+    os.replace(part, path)
+    return len(windows) - done
+
+
 def window_store(path: Path, windows: Sequence[Window]) -> Store:
-    """The images of these windows' sizes in a file of `write_store`."""
+    """The images of these windows' sizes in a file of `write_store` or `continue_store`."""
+    return Store(path, [(window.height, window.width) for window in windows], _ends(windows)[:-1])
+
+
+def _ends(windows: Sequence[Window]) -> list[int]:
+    """Where images of these sizes begin in a file, and where the last one ends, in bytes."""
     sizes = [window.height * window.width * 3 for window in windows]
-    offsets = np.cumsum([0, *sizes])[:-1].tolist()
-    return Store(path, [(window.height, window.width) for window in windows], offsets)
+    return np.cumsum([0, *sizes]).tolist()

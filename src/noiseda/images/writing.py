@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from noiseda.errors import ImageError, did_you_mean
+from noiseda.errors import ImageError, WriteError, did_you_mean
 from noiseda.files import write_whole
 from noiseda.images import plain
 from noiseda.images.library import PathLike, reason, shown, use_thread_pool, vips
@@ -159,7 +159,7 @@ def _replace(path: Path, data: bytes) -> None:
         ) from None
     except OSError as error:
         why = error.strerror or error
-        raise ImageError(
+        raise WriteError(
             f"{shown(path)}: cannot be written ({why}); check the disk's free space and the"
             " folder's permissions"
         ) from None

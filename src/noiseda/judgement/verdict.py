@@ -25,30 +25,30 @@ class Verdict:
     Attributes:
         kind: "better", "worse" or "unsure".
         probability: that the adapted network's error is lower, as far as chance goes.
-        change: estimated change of PSNR in dB; roughly, because the error it is relative to is an
-            estimate too.
-        interval: of `change`, 10 % and 90 % points.
+        change: estimated change of PSNR in dB, roughly, because the error it is relative to is an
+            estimate too; None if there was no photo.
+        interval: of `change`, 10 % and 90 % points; None with it.
         photos, cells: how many photos and pieces of photos it rests on.
     """
 
     kind: Literal["better", "worse", "unsure"]
     probability: float
-    change: float
-    interval: tuple[float, float]
+    change: float | None
+    interval: tuple[float, float] | None
     photos: int
     cells: int
 
     @property
     def sentence(self) -> str:
         """For people."""
-        sure = max(self.probability, 1 - self.probability)
-        amount = "" if self.change is None else f", by about {abs(self.change):.1f} dB"
-        ground = f"on {self.photos} photo{'s' * (self.photos > 1)} that adaptation did not see"
+        if not self.photos:
+            return "No photo is large enough to judge on."
         if self.kind == "unsure":
-            return f"No difference that could be told from chance {ground}."
-        return (
-            f"The adapted model is {self.kind}{amount} ({math.floor(100 * sure)} % sure, {ground})."
-        )
+            return "No difference that could be told from chance."
+        # the bootstrap knows chance alone, not how wrong the measured noise may be
+        sure = min(math.floor(100 * max(self.probability, 1 - self.probability)), 99)
+        amount = f", by about {abs(self.change or 0):.1f} dB"
+        return f"The adapted model is {self.kind}{amount} ({sure} % sure)."
 
 
 def judge(risks: Sequence[Risk], seed: int = 0) -> Verdict:
@@ -60,22 +60,26 @@ def judge(risks: Sequence[Risk], seed: int = 0) -> Verdict:
     it less sure.
 
     Args:
-        risks: one a photo, at least one.
+        risks: one a photo; without any, nothing can be told.
         seed: of the bootstrap.
     """
+    if not risks:
+        return Verdict("unsure", 0.5, None, None, 0, 0)
     random = np.random.default_rng(seed)
     errors = np.array([risk.start.mean() for risk in risks])
     # a photo nearly without noise has no error to speak of; its change would count endlessly
     errors = np.maximum(errors, max(_LEAST * float(np.median(errors)), 1e-9))
     shares = [risk.change / error for risk, error in zip(risks, errors, strict=True)]
     means = np.array([_resampled(shares, random) for _ in range(_RESAMPLES)])
-    probability = float((means < 0).mean())
+    # networks that do the same are neither better nor worse
+    probability = float((means < 0).mean() + (means == 0).mean() / 2)
+    cells = sum(map(len, shares))
+    # resampling a few cells that agree finds no doubt, yet chance alone makes n agree in 2^-n
+    probability = min(max(probability, 0.5**cells), 1 - 0.5**cells)
     kind = "better" if probability >= SURE else "worse" if probability <= 1 - SURE else "unsure"
     low, high = np.quantile(_gain(means), (0.1, 0.9))
     gain = _gain(np.mean([share.mean() for share in shares]))
-    cells = sum(len(share) for share in shares)
-    interval = (float(low), float(high))
-    return Verdict(kind, probability, float(gain), interval, len(risks), cells)
+    return Verdict(kind, probability, float(gain), (float(low), float(high)), len(risks), cells)
 
 
 def _resampled(shares: Sequence[np.ndarray], random: np.random.Generator) -> float:

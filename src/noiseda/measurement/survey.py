@@ -37,10 +37,10 @@ class Survey:
 
     Attributes:
         folder: the folder.
-        files: image files in it and its sub-folders.
+        names: of the image files in it and its sub-folders.
         unreadable: (name, reason) of those that cannot be read.
-        looked_at: photos whose pixels were read; fewer than there are in a large folder, where the
-            other files are judged by their headers.
+        looked: names of the photos whose pixels were read; fewer than there are in a large folder,
+            where the other files are judged by their headers.
         megapixels: smallest, median and largest photo.
         small: photos with a side below 64 pixels.
         identical: groups of files with the same content.
@@ -52,9 +52,9 @@ class Survey:
     """
 
     folder: str
-    files: int
+    names: tuple[str, ...]
     unreadable: tuple[tuple[str, str], ...]
-    looked_at: int
+    looked: tuple[str, ...]
     megapixels: tuple[float, float, float]
     small: tuple[str, ...]
     identical: tuple[tuple[str, ...], ...]
@@ -62,6 +62,16 @@ class Survey:
     soft: tuple[str, ...]
     blocked: tuple[str, ...]
     noise: Noise | None
+
+    @property
+    def files(self) -> int:
+        """How many there are."""
+        return len(self.names)
+
+    @property
+    def looked_at(self) -> int:
+        """How many were looked at."""
+        return len(self.looked)
 
     @property
     def usable(self) -> int:
@@ -72,7 +82,8 @@ class Survey:
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
         noise = self.noise.as_dict() if self.noise else None
-        return {**dataclasses.asdict(self), "usable": self.usable, "noise": noise}
+        counts = {"files": self.files, "looked_at": self.looked_at, "usable": self.usable}
+        return {**dataclasses.asdict(self), **counts, "noise": noise}
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,9 +151,9 @@ def survey(
     areas = [height * width / 1e6 for height, width in sizes.values()] or [0.0]
     return Survey(
         folder=str(root),
-        files=len(paths),
+        names=tuple(paths),
         unreadable=tuple(sorted(unreadable.items())),
-        looked_at=len(looks),
+        looked=tuple(looks),
         megapixels=(float(min(areas)), float(np.median(areas)), float(max(areas))),
         small=tuple(name for name, size in sizes.items() if min(size) < SMALL),
         identical=identical,

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 
 from noiseda import images
-from noiseda.errors import DataError, ImageError, OptionError
+from noiseda.errors import DataError, ImageError, OptionError, WriteError
 from noiseda.images.library import shown
 from noiseda.restoration.restorer import Restorer
 from noiseda.restoration.tiling import shown_size
@@ -32,12 +32,14 @@ class Outcome:
         done: targets written.
         kept: targets that were there before and were left alone.
         failed: sources that could not be restored, each with a line that says why.
+        unwritten: those of `failed` for which the disk had no space or gave no permission.
         interrupted: True if the user stopped it; what is in `done` stays.
     """
 
     done: list[Path] = field(default_factory=list)
     kept: list[Path] = field(default_factory=list)
     failed: list[tuple[Path, str]] = field(default_factory=list)
+    unwritten: list[Path] = field(default_factory=list)
     interrupted: bool = False
 
 
@@ -149,6 +151,8 @@ def restore_files(
         except (ImageError, OptionError) as error:
             # an OptionError: this photo is too large for the memory, another may not be
             outcome.failed.append((job.source, str(error)))
+            if isinstance(error, WriteError):
+                outcome.unwritten.append(job.source)
         except KeyboardInterrupt:
             outcome.interrupted = True
             break
@@ -187,4 +191,4 @@ def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ImageError(f"{folder}: cannot make this folder: {error.strerror}") from None
+        raise WriteError(f"{folder}: cannot make this folder: {error.strerror}") from None

@@ -3,8 +3,7 @@ truth, in one command."""
 
 from __future__ import annotations
 
-from noiseda.tailoring.folder import adapt_file, finished
 from noiseda.tailoring.look import Look, look
 from noiseda.tailoring.run import Result, tailor
 
-__all__ = ["Look", "Result", "adapt_file", "finished", "look", "tailor"]
+__all__ = ["Look", "Result", "look", "tailor"]

@@ -20,6 +20,7 @@ from noiseda.restoration import Restorer
 
 _EVERY = 60.0
 SIZE = 256
+_PHOTOS = 3
 
 
 class Preview(lightning.Callback):
@@ -36,6 +37,9 @@ class Preview(lightning.Callback):
         self.pieces = pieces
         self.before = [_restored(start, piece) for piece in pieces]
         self._last = -np.inf
+        if not path.exists():
+            # something to look at while the first targets are made
+            self._draw(self.before)
 
     def on_train_batch_end(
         self, trainer: lightning.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
@@ -45,7 +49,11 @@ class Preview(lightning.Callback):
             self._last = time.monotonic()
 
     def write(self, network: RestorationNetwork) -> None:
-        now = [_restored(network, piece) for piece in self.pieces]
+        self._draw([_restored(network, piece) for piece in self.pieces])
+
+    def _draw(self, now: Sequence[np.ndarray]) -> None:
+        if not now:
+            return
         rows = list(zip(self.pieces, self.before, now, strict=True))
         # only a preview: a full disk is the training's to report
         with contextlib.suppress(ImageError):
@@ -62,10 +70,13 @@ def _restored(network: RestorationNetwork, piece: np.ndarray) -> np.ndarray:
         network.train(training)
 
 
-def pieces(photos: Sequence[np.ndarray], most: int = 3) -> list[np.ndarray]:
-    """The middles of the first photos, all of one size."""
-    photos = photos[:most]
-    height, width = (min(SIZE, *(photo.shape[axis] for photo in photos)) for axis in (0, 1))
+def pieces(folder: Path, names: Sequence[str]) -> list[np.ndarray]:
+    """The middles of the first photos that can be read, all of one size."""
+    photos = []
+    for name in names[:_PHOTOS]:
+        with contextlib.suppress(ImageError):
+            photos.append(images.read_rgb8(folder / name))
+    height, width = (min([SIZE, *(photo.shape[axis] for photo in photos)]) for axis in (0, 1))
     found = []
     for photo in photos:
         top, left = (photo.shape[0] - height) // 2, (photo.shape[1] - width) // 2

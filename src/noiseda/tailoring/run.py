@@ -2,31 +2,47 @@
 
 from __future__ import annotations
 
+import errno
+import hashlib
+import math
 import shutil
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from noiseda import images
-from noiseda.checkpoint import ModelInfo, open_model, save
-from noiseda.console import duration, progress_bar
-from noiseda.errors import NoiseDAError
-from noiseda.files import write_whole
-from noiseda.judgement import Judging, Verdict, judge
-from noiseda.networks import RestorationNetwork
-from noiseda.report import write_report
-from noiseda.restoration import load, plan_jobs, restore_files
-from noiseda.tailoring.folder import MODEL, PREVIEW, RESTORED, WORK, State, open_folder
-from noiseda.tailoring.look import Look, look
-from noiseda.tailoring.plan import recipe_for, within
+from noiseda.checkpoint import open_model, save
+from noiseda.errors import DataError, ModelFileError, OptionError
+from noiseda.images.library import shown
+from noiseda.judgement import Verdict
+from noiseda.tailoring.budget import Budget
+from noiseda.tailoring.folder import (
+    MODEL,
+    PREVIEW,
+    WORK,
+    State,
+    begun,
+    keep,
+    remove_leftovers,
+    unwritable,
+)
+from noiseda.tailoring.look import Look, is_odd, look, read_look
+from noiseda.tailoring.plan import FEWEST_STEPS, Given, recipe_for, within
 from noiseda.tailoring.preview import Preview, pieces
-from noiseda.tailoring.telling import report_of
+from noiseda.tailoring.results import judged, report, restored
+from noiseda.tailoring.telling import ground
 from noiseda.training import is_finished, resume, train
-from noiseda.training.folder import RECIPE
+from noiseda.training.folder import RECIPE, reserved
 
 Say = Callable[[str], None]
+
+RUN, _LOOK = f"{WORK}/run", f"{WORK}/look.json"
+# seconds that starting and ending a training take beside its steps
+_AROUND = 3.0
+# what a disk says that is full or may not be written to
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 @dataclass(frozen=True)
@@ -75,146 +91,152 @@ def tailor(
         NoiseDAError: no usable photo, a model that cannot be opened, a folder in use or full.
         KeyboardInterrupt: the user stopped it; nothing that was done is lost.
     """
-    network, info = open_model(start)
-    file = start / MODEL if start.is_dir() else start
-    state = State("", "", minutes) if plan_only else open_folder(folder, photos, file, minutes)
-    with timed(state, "looking"):
-        seen = look(photos, info)
-    say(f"{seen.survey.usable} of {seen.survey.files} photos can be used.")
-    for text in seen.told:
-        say(text)
-    work = folder / WORK
+    if not math.isfinite(minutes):
+        raise OptionError(f"minutes {minutes}: must be a number; 30 is enough for most")
+    given = _given(photos, start, seed)
     if plan_only:
-        _plan_only(photos, seen, network, info, file, minutes, seed, say)
+        _plan_only(given, minutes, say)
         return None
-    state.write(folder)
-    run = work / "run"
-    with timed(state, "adapting"):
-        _adapt(photos, seen, network, info, file, state, folder, seed, say)
-    state.write(folder)
-    adapted, _ = open_model(run)
-    with timed(state, "judging"):
-        verdict = _judge(photos, seen, network, adapted)
-    kept = "adapted" if verdict.probability >= 0.5 and verdict.kind != "worse" else "start"
-    state.verdict = {**asdict(verdict), "sentence": verdict.sentence, "kept": kept}
-    state.write(folder)
-    say(verdict.sentence)
-    if kept == "adapted":
-        write_whole(folder / MODEL, (run / MODEL).read_bytes())
-    else:
-        say("The start model is kept.")
-        provenance = {**info.provenance, "kept_by": "noiseda adapt"}
-        save(folder / MODEL, network, task=info.task, recipe=info.recipe, scores=info.scores,
-             provenance=provenance)  # fmt: skip
-    with timed(state, "restoring"):
-        restored, failed = _restore(photos, folder)
-    begin = time.perf_counter()
-    models = (start, run)
-    with progress_bar("photos") as bar:
-        task = bar.add_task("writing the report", total=None, note="")
-        content = report_of(
-            photos, seen, state, verdict, kept, models, lambda: bar.advance(task), begin
-        )
-        write_report(folder, content)
-    state.finished = True
-    state.write(folder)
-    shutil.rmtree(work, ignore_errors=True)
-    return Result(folder, verdict, kept, restored, failed)
+    digest = hashlib.sha256(given.start.read_bytes()).hexdigest()[:16]
+    wanted = State(str(photos.resolve()), str(start), digest, minutes, seed)
+    state = begun(folder, wanted)
+    with _space(folder):
+        if state is None:
+            state = wanted
+            seen = _begin(given, folder, state, say)
+        else:
+            seen = _go_on(given, folder, state, wanted, say)
+        given = replace(given, seed=state.seed)
+        with timed("adapting", state, folder):
+            _adapt(given, seen, folder, state, say)
+        adapted, _ = open_model(folder / RUN)
+        with timed("judging", state, folder):
+            verdict = judged(given, seen, adapted, state)
+            state.verdict = asdict(verdict)
+        say(f"{verdict.sentence} {ground(seen, verdict)}")
+        _keep_model(given, folder, verdict, state, say)
+        with timed("restoring", state, folder):
+            count, failed = restored(photos, folder)
+        report(given, seen, adapted, folder, state, verdict)
+        state.finished = True
+        state.write(folder)
+        remove_leftovers(folder)
+    assert state.kept is not None
+    return Result(folder, verdict, state.kept, count, failed)
 
 
 @contextmanager
-def timed(state: State, stage: str) -> Iterator[None]:
-    """Add what a stage takes to what it took before it was interrupted."""
+def timed(stage: str, state: State, folder: Path) -> Iterator[None]:
+    """Note what a stage takes, with what it took before it was interrupted."""
     begin = time.perf_counter()
     try:
         yield
     finally:
         state.times[stage] = state.times.get(stage, 0.0) + time.perf_counter() - begin
+        state.write(folder)
 
 
-def _plan_only(
-    photos: Path,
-    seen: Look,
-    network: RestorationNetwork,
-    info: ModelInfo,
-    start: Path,
-    minutes: float,
-    seed: int,
-    say: Say,
-) -> None:
-    import tempfile
+@contextmanager
+def _space(folder: Path) -> Iterator[None]:
+    """What a full disk says, and nobody has expected, as one line."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        raise unwritable(Path(error.filename or folder), error) from None
 
+
+def _given(photos: Path, start: Path, seed: int) -> Given:
+    network, info = open_model(start)
+    file = start / MODEL if start.is_dir() else start
+    if info.task != "denoise":
+        raise ModelFileError(
+            f"{shown(file)}: this model is for {info.task!r}; only a denoiser can be adapted "
+            "so, as without ground truth only the removal of noise is judged; see noiseda train"
+        )
+    for path, kind in ((photos, DataError), (file, ModelFileError)):
+        if is_odd(str(path.absolute())):
+            raise kind(f"{shown(path)}: its name is not UTF-8; rename it, or link to it")
+    return Given(photos, file, network, info, seed)
+
+
+def _plan_only(given: Given, minutes: float, say: Say) -> None:
+    seen = look(given.photos, given.info)
+    for text in seen.sentences:
+        say(text)
     with tempfile.TemporaryDirectory(prefix="noiseda-") as cache:
-        recipe = recipe_for(photos, seen, network, info, start, Path(cache), seed)
-        recipe, cost = within(recipe, 60 * minutes)
-    say(_estimate(recipe.steps, recipe.steps * cost.step + cost.targets, cost.memory))
+        recipe = recipe_for(given, seen, Path(cache))
+        say(within(recipe, 60 * minutes - _AROUND).sentence)
 
 
-def _estimate(steps: int, seconds: float, memory: int) -> str:
-    return (
-        f"Adapting takes about {duration(seconds)} ({steps} steps) and {memory / 2**30:.1f} GB of "
-        "memory; judging and restoring come on top."
-    )
+def _begin(given: Given, folder: Path, state: State, say: Say) -> Look:
+    """Look at the photos; only then the folder gets something into it."""
+    begin = time.perf_counter()
+    with reserved(folder):
+        seen = look(given.photos, given.info)
+    state.times["looking"] = time.perf_counter() - begin
+    state.write(folder)
+    (folder / WORK).mkdir()
+    seen.write(folder / _LOOK)
+    for text in seen.sentences:
+        say(text)
+    return seen
 
 
-def _adapt(
-    photos: Path,
-    seen: Look,
-    network: RestorationNetwork,
-    info: ModelInfo,
-    start: Path,
-    state: State,
-    folder: Path,
-    seed: int,
-    say: Say,
-) -> None:
-    run = folder / WORK / "run"
-    if (run / RECIPE).is_file() and is_finished(run):
+def _go_on(given: Given, folder: Path, state: State, wanted: State, say: Say) -> Look:
+    """What was seen before the interruption."""
+    say(f"Going on with what was begun in {folder}.")
+    if (state.minutes, state.seed) != (wanted.minutes, wanted.seed):
+        say(f"The {state.minutes:g} minutes and the seed {state.seed} stay as it was begun with.")
+    seen = read_look(folder / _LOOK, given.photos)
+    if seen is None:
+        with timed("looking", state, folder):
+            seen = look(given.photos, given.info)
+        (folder / WORK).mkdir(exist_ok=True)
+        seen.write(folder / _LOOK)
+    for text in seen.sentences:
+        say(text)
+    return seen
+
+
+def _adapt(given: Given, seen: Look, folder: Path, state: State, say: Say) -> None:
+    """Train, within the time that is left.
+
+    Raises:
+        KeyboardInterrupt: the user stopped it.
+    """
+    run = folder / RUN
+    if state.adapted:
         return
-    shown = pieces([images.read_rgb8(photos / name) for name in seen.held_out[:3]])
-    preview = Preview(folder / PREVIEW, shown, network)
-    if (run / RECIPE).is_file():
-        result = resume(run, "adapting", [preview])
-    else:
-        # what a process left that was killed while it made the folder
-        shutil.rmtree(run, ignore_errors=True)
-        recipe = recipe_for(photos, seen, network, info, start, folder / WORK / "cache", seed)
-        recipe, cost = within(recipe, 60 * state.minutes)
-        say(_estimate(recipe.steps, recipe.steps * cost.step + cost.targets, cost.memory))
-        state.steps = recipe.steps
-        result = train(recipe, run, "adapting", [preview])
-    if not result.finished:
-        raise KeyboardInterrupt
+    until = time.perf_counter() + 60 * state.minutes - state.times.get("adapting", 0.0) - _AROUND
+    there = (run / RECIPE).is_file()
+    if not (there and is_finished(run)):
+        budget = Budget(until, FEWEST_STEPS, run)
+        preview = Preview(folder / PREVIEW, pieces(given.photos, seen.held_out), given.network)
+        if there:
+            result = resume(run, "adapting", [preview, budget])
+        else:
+            # a process that was killed while it made the folder leaves one without a recipe
+            shutil.rmtree(run, ignore_errors=True)
+            recipe = recipe_for(given, seen, folder / WORK / "cache")
+            plan = within(recipe, until - time.perf_counter())
+            say(plan.sentence)
+            state.steps = plan.recipe.steps
+            result = train(plan.recipe, run, "adapting", [preview, budget])
+        if not (result.finished or budget.over):
+            raise KeyboardInterrupt
+    state.adapted = True
 
 
-def _judge(
-    photos: Path, seen: Look, start: RestorationNetwork, adapted: RestorationNetwork
-) -> Verdict:
-    judging = Judging(start, adapted)
-    risks = []
-    with progress_bar("photos") as bar:
-        task = bar.add_task("judging", total=len(seen.held_out), note="")
-        for name in seen.held_out:
-            found = judging.risk(images.read_rgb8(photos / name))
-            if found is not None:
-                risks.append(found)
-            bar.advance(task)
-    return judge(risks)
-
-
-def _restore(photos: Path, folder: Path) -> tuple[int, list[tuple[Path, str]]]:
-    restorer = load(folder / MODEL)
-    jobs = plan_jobs([photos], folder / RESTORED)
-    total = 0
-    for job in jobs:
-        try:
-            header = images.header(job.source)
-            total += header.height * header.width
-        except NoiseDAError:
-            continue
-    with progress_bar(counted=False) as bar:
-        task = bar.add_task("restoring", total=total, note="")
-        outcome = restore_files(restorer, jobs, advance=lambda pixels: bar.advance(task, pixels))
-    if outcome.interrupted:
-        raise KeyboardInterrupt
-    return len(outcome.done) + len(outcome.kept), outcome.failed
+def _keep_model(given: Given, folder: Path, verdict: Verdict, state: State, say: Say) -> None:
+    likely = verdict.photos > 0 and verdict.probability >= 0.5 and verdict.kind != "worse"
+    state.kept = "adapted" if likely else "start"
+    if likely:
+        keep(folder / MODEL, (folder / RUN / MODEL).read_bytes())
+        return
+    say("The start model is kept.")
+    info = given.info
+    provenance = {**info.provenance, "kept_by": "noiseda adapt"}
+    save(folder / MODEL, given.network, task=info.task, recipe=info.recipe, scores=info.scores,
+         provenance=provenance)  # fmt: skip

@@ -9,14 +9,29 @@ from pathlib import Path
 import numpy as np
 
 from noiseda import images, measurement
+from noiseda.errors import ImageError, OptionError
 from noiseda.judgement import Verdict
 from noiseda.report import Noise, Photos, Report, ShownPhoto
 from noiseda.report import Verdict as ShownVerdict
-from noiseda.restoration import load
+from noiseda.restoration import Restorer
 from noiseda.tailoring.folder import State
 from noiseda.tailoring.look import Look
 
 _SHOWN = 4
+
+
+def ground(seen: Look, verdict: Verdict) -> str:
+    """What a verdict rests on, in a sentence."""
+    if not verdict.photos:
+        return ""
+    photos = f"{verdict.photos} photo{'s' * (verdict.photos > 1)}"
+    saw = "did not see" if seen.spared else "saw, too, as there were too few to keep any back"
+    return f"Judged without ground truth on {photos} that adaptation {saw}."
+
+
+def shown_names(seen: Look) -> list[str]:
+    """The photos that the report shows."""
+    return seen.held_out[:_SHOWN]
 
 
 def report_of(
@@ -24,9 +39,8 @@ def report_of(
     seen: Look,
     state: State,
     verdict: Verdict,
-    kept: str,
-    models: tuple[Path, Path],
-    advance: Callable[[], None],
+    restorers: tuple[Restorer, Restorer],
+    advance: Callable[[int], None],
     began: float,
 ) -> Report:
     """The report's content; photos are restored as it is written.
@@ -36,29 +50,25 @@ def report_of(
         seen: what was found in it.
         state: of the adaptation.
         verdict: its outcome.
-        kept: "adapted" or "start".
-        models: the start model and the adapted one.
-        advance: called after each photo that is shown.
+        restorers: the start model and the adapted one.
+        advance: called with the number of pixels that were restored.
         began: when writing the report began, by `time.perf_counter`.
     """
     survey = seen.survey
-    ground = "which adaptation did not see" if seen.spared else "which adaptation saw, too"
-    count = len(seen.held_out)
-    judged = f"Judged without ground truth on {count} photo{'s' * (count > 1)}, {ground}."
-    kept_sentence = "" if kept == "adapted" else " The start model is kept."
+    kept = "" if state.kept == "adapted" else " The start model is kept."
     sure = max(verdict.probability, 1 - verdict.probability)
     times = {**state.times, "writing this report": time.perf_counter() - began}
     return Report(
         title=f"Adapted to {Path(state.photos).name}",
         verdict=ShownVerdict(
             verdict.kind,
-            f"{verdict.sentence}{kept_sentence} {judged}",
+            f"{verdict.sentence}{kept} {ground(seen, verdict)}",
             None if verdict.kind == "unsure" else sure,
             verdict.change,
             verdict.interval,
         ),
         photos=Photos(
-            usable=survey.usable,
+            usable=seen.usable,
             unreadable=len(survey.unreadable),
             duplicates=sum(len(group) - 1 for group in survey.identical),
             megapixels=survey.megapixels,
@@ -69,23 +79,34 @@ def report_of(
             "photos": state.photos,
             "photos learned from": str(len(seen.training)),
             "photos judged on": ", ".join(seen.held_out),
+            "start model": state.model,
             "training steps": str(state.steps),
             "minutes allowed": f"{state.minutes:g}",
-            "model kept": kept,
+            "seed": str(state.seed),
+            "model kept": str(state.kept),
         },
         times=times,
-        shown=_shown(photos, seen.held_out[:_SHOWN], models, advance),
+        shown=_shown(photos, shown_names(seen), restorers, advance),
     )
 
 
 def _shown(
-    photos: Path, names: list[str], models: tuple[Path, Path], advance: Callable[[], None]
+    photos: Path,
+    names: list[str],
+    restorers: tuple[Restorer, Restorer],
+    advance: Callable[[int], None],
 ) -> Iterator[ShownPhoto]:
-    start, adapted = (load(model) for model in models)
     for name in names:
-        photo = images.read_rgb8(photos / name)
-        yield ShownPhoto(name, photo, start.pixels(photo), adapted.pixels(photo))
-        advance()
+        try:
+            read = images.read(photos / name)
+            photo = images.to_8bit(read.pixels)
+            before, after = (one.pixels(photo, advance=advance) for one in restorers)
+        except (ImageError, OptionError):
+            # gone since the first look, or too large for the memory
+            continue
+        # a gray photo is shown in three channels, which its profile does not describe
+        profile = None if read.kind.gray else read.kind.icc_profile
+        yield ShownPhoto(name, photo, before, after, profile)
 
 
 def _noise(found: measurement.Noise) -> Noise:

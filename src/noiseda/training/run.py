@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import signal
+import threading
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -234,8 +236,15 @@ def _train_until(
         recipe.steps, recipe.data.batch, start, trainer.global_rank, trainer.world_size
     )
     batches = loader(prepared.samples, numbers, workers(recipe))
+    handler = signal.getsignal(signal.SIGINT)
     try:
         trainer.fit(prepared.module, batches, ckpt_path=checkpoint, weights_only=True)
+    except SystemExit:
+        # how Lightning ends on a Ctrl-C that comes before the first step, or on a second one; it
+        # ignores any further one
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, handler)
+        raise KeyboardInterrupt from None
     except NonFiniteLossError as error:
         kept = newest_checkpoint(folder)
         remedy = f"the last good checkpoint is {kept}" if kept else "no checkpoint was written yet"

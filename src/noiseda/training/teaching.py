@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import time
-from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -14,20 +14,29 @@ import torch
 from noiseda import images, runtime
 from noiseda.adaptation import Objective
 from noiseda.console import progress_bar
-from noiseda.data import Store, TrainingSamples, cut, window_store, write_store
+from noiseda.data import (
+    TrainingSamples,
+    Window,
+    continue_store,
+    cut,
+    window_store,
+    write_store,
+)
 from noiseda.errors import RunError
 from noiseda.files import write_whole
 from noiseda.training.module import TrainingModule
 
 FOLDER = "targets"
-_SIZE = 256
+_PHOTOS, _WINDOWS = "photos.bin", "windows.json"
+SIZE = 256
 
 
 class Teaching:
     """The rounds of a run.
 
     The run folder gets the windows of the photos and the newest targets, so that a run that is
-    continued learns from the same.
+    continued learns from the same, whatever has become of the photos; of targets that were being
+    made only the rest is made then.
 
     Args:
         objective: what makes the targets.
@@ -55,7 +64,9 @@ class Teaching:
         # a short run has fewer rounds
         self.starts = sorted({steps * number // objective.rounds for number in rounds})
         self.steps = steps
-        self.windows = cut(photos.shapes, most or objective.windows, _SIZE, samples.seed)
+        self.windows = self._cut() or cut(
+            photos.shapes, most or objective.windows, SIZE, samples.seed
+        )
 
     def begin(self, step: int, module: TrainingModule, checkpoint: Path | None) -> int:
         """Give the samples the targets of the round that `step` lies in, made if need be.
@@ -81,7 +92,9 @@ class Teaching:
             try:
                 self._make(path, number, module)
             except OSError as error:
-                raise RunError(f"{path}: cannot write the targets: {error.strerror}") from None
+                raise RunError(
+                    f"{path}: cannot write the targets: {error.strerror}; free space, then continue"
+                ) from None
         taught = window_store(path, self.windows)
         self.samples.stores["real"] = window_store(self.folder / "photos.bin", self.windows)
         self.samples.stores["taught"] = taught
@@ -89,35 +102,50 @@ class Teaching:
             self.samples.stores["clean"] = taught
         return [*self.starts, self.steps][number + 1]
 
+    def _cut(self) -> list[Window]:
+        """The windows that were cut before the run was interrupted."""
+        if not (self.folder / _PHOTOS).is_file():
+            return []
+        found = json.loads((self.folder / _WINDOWS).read_text())
+        return [Window(**window) for window in found]
+
     def _make(self, path: Path, number: int, module: TrainingModule) -> None:
         began = time.perf_counter()
         self.folder.mkdir(exist_ok=True)
-        photos = self.folder / "photos.bin"
+        photos = self.folder / _PHOTOS
         if not photos.is_file():
+            windows = json.dumps([asdict(window) for window in self.windows])
+            write_whole(self.folder / _WINDOWS, windows.encode())
             write_store(photos, (window.of(self.photos) for window in self.windows))
-        store = window_store(photos, self.windows)
-        path_before = self.folder / f"{number - 1}.bin"
-        write_store(path, self._targets(store, number, module))
-        path_before.unlink(missing_ok=True)
-        seconds = json.dumps({"seconds": time.perf_counter() - began})
-        write_whole(path.with_suffix(".json"), seconds.encode())
+        made = self._teach(path, number, module)
+        (self.folder / f"{number - 1}.bin").unlink(missing_ok=True)
+        # what was made before an interruption took as long
+        seconds = (time.perf_counter() - began) * len(self.windows) / max(made, 1)
+        write_whole(path.with_suffix(".json"), json.dumps({"seconds": seconds}).encode())
 
-    def _targets(self, photos: Store, number: int, module: TrainingModule) -> Iterator[np.ndarray]:
+    def _teach(self, path: Path, number: int, module: TrainingModule) -> int:
+        """Make those targets that are not there yet; how many these were."""
+        photos = window_store(self.folder / _PHOTOS, self.windows)
         device = runtime.best_device()
         network = runtime.fast_layout(copy.deepcopy(module.averaged).to(device)).eval()
         rounds = f" {number + 1}/{len(self.starts)}" if len(self.starts) > 1 else ""
         with progress_bar("windows") as bar:
             task = bar.add_task(f"making targets{rounds}", total=len(photos), note="")
-            for index in range(len(photos)):
+
+            def target(index: int) -> np.ndarray:
+                # what was made before does not tell the speed, so it is not "advanced"
+                bar.update(task, completed=index)
                 photo = images.to_tensor(photos[index]).to(
                     device, memory_format=torch.channels_last
                 )
-                taught = self.objective.teach(network, photo)
-                yield images.to_pixels(taught.cpu())
-                bar.advance(task)
+                return images.to_pixels(self.objective.teach(network, photo).cpu())
+
+            made = continue_store(path, self.windows, target)
+            bar.update(task, completed=len(photos))
+        return made
 
 
 def teaching_seconds(folder: Path) -> float:
     """How long the targets of a run took to make, over all rounds; 0 if it has none."""
-    found = (folder / FOLDER).glob("*.json")
+    found = (folder / FOLDER).glob("[0-9]*.json")
     return sum(float(json.loads(path.read_text())["seconds"]) for path in found)

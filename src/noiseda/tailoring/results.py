@@ -1,0 +1,106 @@
+"""What comes after training: the verdict, the restored photos, the report."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from noiseda import images
+from noiseda.checkpoint import open_model
+from noiseda.console import progress_bar
+from noiseda.errors import ImageError, RunError
+from noiseda.judgement import Judging, Verdict, judge
+from noiseda.networks import RestorationNetwork
+from noiseda.report import write_report
+from noiseda.restoration import Restorer, load, plan_jobs, restore_files
+from noiseda.tailoring.folder import MODEL, RESTORED, WORK, State
+from noiseda.tailoring.look import Look
+from noiseda.tailoring.plan import Given
+from noiseda.tailoring.telling import report_of, shown_names
+
+
+def judged(given: Given, seen: Look, adapted: RestorationNetwork, state: State) -> Verdict:
+    """Whether the adapted network is better than the start, decided once."""
+    if state.verdict is not None:
+        return Verdict(**state.verdict)
+    judging = Judging(given.network, adapted)
+    risks = []
+    with progress_bar("photos") as bar:
+        task = bar.add_task("judging", total=len(seen.held_out), note="")
+        for name in seen.held_out:
+            try:
+                found = judging.risk(images.read_rgb8(given.photos / name))
+            except ImageError:
+                # it could be read at the first look; the others still can
+                found = None
+            if found is not None:
+                risks.append(found)
+            bar.advance(task)
+    return judge(risks)
+
+
+def restored(photos: Path, folder: Path) -> tuple[int, list[tuple[Path, str]]]:
+    """Restore all photos with the folder's model; how many were, and what could not be.
+
+    Raises:
+        RunError: the disk is full.
+        KeyboardInterrupt: the user stopped it; what was restored stays.
+    """
+    restorer = load(folder / MODEL)
+    jobs = plan_jobs([photos], folder / RESTORED)
+    pending = [job.source for job in jobs if not job.target.exists()]
+    with progress_bar(counted=False) as bar:
+        task = bar.add_task("restoring", total=_pixels(pending), note="")
+        outcome = restore_files(restorer, jobs, advance=lambda pixels: bar.advance(task, pixels))
+    if outcome.interrupted:
+        raise KeyboardInterrupt
+    if outcome.unwritten:
+        reason = next(text for path, text in outcome.failed if path == outcome.unwritten[0])
+        raise RunError(
+            f"{len(outcome.unwritten)} photos were not restored: {reason}; then run the same "
+            "command again to go on"
+        )
+    return len(outcome.done) + len(outcome.kept), outcome.failed
+
+
+def report(
+    given: Given,
+    seen: Look,
+    adapted: RestorationNetwork,
+    folder: Path,
+    state: State,
+    verdict: Verdict,
+) -> None:
+    """Write the report; the photos in it are restored by both networks.
+
+    Raises:
+        NoiseDAError: it cannot be written.
+    """
+    begin = time.perf_counter()
+    _, info = open_model(folder / WORK / "run")
+    restorers = (Restorer(given.network, given.info), Restorer(adapted, info))
+    total = 2 * _pixels([given.photos / name for name in shown_names(seen)])
+    with progress_bar(counted=False) as bar:
+        task = bar.add_task("writing the report", total=total, note="")
+        content = report_of(
+            given.photos,
+            seen,
+            state,
+            verdict,
+            restorers,
+            lambda pixels: bar.advance(task, pixels),
+            begin,
+        )
+        write_report(folder, content)
+
+
+def _pixels(photos: list[Path]) -> int:
+    total = 0
+    for path in photos:
+        try:
+            height, width = images.size(path)
+        except ImageError:
+            # told of when its turn comes
+            continue
+        total += height * width
+    return total
