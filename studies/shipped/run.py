@@ -86,7 +86,8 @@ def synthetic(kind: str) -> Iterator[tuple[str, Tensor, Tensor]]:
 
 def real(target: str) -> Iterator[tuple[str, Tensor, Tensor]]:
     for name, noisy, clean in pair(DATA / target / "noisy", DATA / target / "clean"):
-        yield name, *(images.to_tensor(images.read_rgb8(path)) for path in (noisy, clean))
+        pixels = [images.read_rgb8(path) for path in (noisy, clean)]
+        yield name, images.to_tensor(pixels[0]), images.to_tensor(pixels[1])
 
 
 def score() -> None:

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import copy
 import json
-import sys
+import runpy
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import torch
@@ -29,9 +30,8 @@ from noiseda.networks import RestorationNetwork
 from noiseda.restoration import Restorer
 from noiseda.training import is_finished
 
-sys.path.append(str(HERE.parent / "adaptation"))
-from targets import DATA, RUNS, TARGETS, split
-
+STUDY = SimpleNamespace(**runpy.run_path(str(HERE.parent / "adaptation" / "targets.py")))
+RUNS: Path = STUDY.RUNS
 START = RUNS.parent / "first-run" / "vanilla-0"
 # photos of a target that a run is judged on
 PHOTOS = 8
@@ -39,8 +39,8 @@ PHOTOS = 8
 
 def pairs(target: str) -> list[tuple[Path, Path]]:
     """(noisy, clean) files of held-out photos, spread over all."""
-    folder = RUNS / "camera-photos" if target == "camera" else DATA / target
-    _, names = split(target)
+    folder = RUNS / "camera-photos" if target == "camera" else STUDY.DATA / target
+    _, names = STUDY.split(target)
     count = min(PHOTOS, len(names))
     chosen = [names[index * len(names) // count] for index in range(count)]
     clean = {path.stem: path for path in (folder / "clean").iterdir()}
@@ -102,7 +102,7 @@ def run() -> None:
     runtime.prepare()
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     start, _ = open_model(START)
-    for target in TARGETS:
+    for target in STUDY.TARGETS:
         before = None
         known = results.setdefault(target, {})
         with progress_bar("runs") as bar:
