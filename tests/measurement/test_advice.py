@@ -49,12 +49,12 @@ def test_other_noise_is_known() -> None:
         known({"name": "gausian"})
 
 
-def test_known_noise_is_not_worth_adapting_to() -> None:
+def test_known_noise_is_called_known() -> None:
     strength, grain = novelty(flat(10 * white(1)), recipe(GAUSSIAN))
     assert "σ 10" in strength
     assert "within the strengths" in strength
     assert "gaussian, σ about 1 to 49" in strength
-    assert "little in the noise to adapt to" in grain
+    assert "known to the model" in grain
 
 
 @pytest.mark.parametrize(("sigma", "word"), [(20.0, "above"), (4.0, "below"), (10.0, "within")])

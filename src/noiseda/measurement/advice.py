@@ -125,7 +125,7 @@ def _compared(noise: Noise, recipe: Mapping[str, Any] | None) -> list[str]:
         f"on ({degradation['name']}, σ about {low:.0f} to {high:.0f})."
     ]
     if noise.overall >= _FAINT:
-        told.append(_grain(noise, trained, known_strength=where == "within"))
+        told.append(_grain(noise, trained))
     objective = recipe.get("objective", {}).get("name", "vanilla")
     if objective != "vanilla":
         told.append(
@@ -135,7 +135,7 @@ def _compared(noise: Noise, recipe: Mapping[str, Any] | None) -> list[str]:
     return told
 
 
-def _grain(noise: Noise, trained: Known, known_strength: bool) -> str:
+def _grain(noise: Noise, trained: Known) -> str:
     if _rough(noise):
         return "Whether its grain is new to the model cannot be told: texture has grain, too."
     here, (least, most) = noise.neighbours, trained.neighbours
@@ -144,10 +144,8 @@ def _grain(noise: Noise, trained: Known, known_strength: bool) -> str:
     if not least - _ALIKE <= here <= most + _ALIKE:
         grain = "coarser" if here > most else "finer"
         return f"Its grain is {grain} than any the model was trained on: {numbers}."
-    if not known_strength:
-        return f"Its grain is known to the model: {numbers}."
-    end = "there is little in the noise to adapt to"
-    return f"Its grain is known to the model, too: {numbers}; {end}."
+    # not that there is little to gain: what the photos show can be new to it
+    return f"Its grain is known to the model: {numbers}."
 
 
 def _rough(noise: Noise) -> bool:
