@@ -31,7 +31,8 @@ def overview(known: dict[str, dict[str, Any]], view: str) -> list[str]:
     lines = {}
     for method in methods:
         rows = [row(found, view, method) for found in known.values()]
-        closures = [r["closure"]["mean"] if r else None for r in rows]
+        # of the noisy photos themselves it is a large negative number that says nothing
+        closures = [r["closure"]["mean"] if r and method != "input" else None for r in rows]
         told = [value for value in closures if value is not None]
         mean = fmean(told) if len(told) == len(known) else None
         cells = [_cell(one, closure) for one, closure in zip(rows, closures, strict=True)]
