@@ -14,9 +14,9 @@ TARGETS = ("renoir", "polyu", "camera")
 VIEWS = {"equal-steps": "equal steps", "equal-time": "equal wall time"}
 
 
-def results() -> dict[str, dict[str, Any]]:
+def results(folder: Path = HERE) -> dict[str, dict[str, Any]]:
     """By target, of those that were measured."""
-    files = {target: HERE / f"{target}-results.json" for target in TARGETS}
+    files = {target: folder / f"{target}-results.json" for target in TARGETS}
     return {name: json.loads(path.read_text()) for name, path in files.items() if path.exists()}
 
 

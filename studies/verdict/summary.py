@@ -16,9 +16,9 @@ KINDS = ("better", "unsure", "worse")
 Row = tuple[str, str, dict[str, Any]]
 
 
-def rows() -> list[Row]:
+def rows(file: Path = RESULTS) -> list[Row]:
     """(target, network, what was found) of every network judged."""
-    results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    results = json.loads(file.read_text())
     return [(t, name, found) for t, known in results.items() for name, found in known.items()]
 
 

@@ -138,6 +138,8 @@ def test_figures_are_those_of_the_committed_results(tmp_path: Path) -> None:
     folder = ROOT / "studies" / "first-run"
     results = json.loads((folder / "results.json").read_text())
     assert (folder / "README.md").read_text() == SUMMARY.readme(results)
+    for summary, study in ((MEASURED.ADAPTATION, "adaptation"), (MEASURED.VERDICT, "verdict")):
+        assert (ROOT / "studies" / study / "README.md").read_text() == summary.readme()
 
 
 @pytest.fixture
@@ -170,6 +172,8 @@ def test_figures_follow_the_results(results: Path) -> None:
         ("docs/demo-scores.json", "noise-space"),
         ("studies/first-run/results.json", "steps_per_second"),
         ("studies/loader/results.json", "ratio"),
+        ("studies/adaptation/renoir-results.json", "summary"),
+        ("studies/verdict/results.json", "renoir"),
         *(("benchmarks/results.json", name) for name in ("restore", "step", "memory", "start")),
     ],
 )
