@@ -17,13 +17,15 @@ from pathlib import Path
 from tests.conftest import ENVIRONMENT
 
 _PARENT = """
-import json, os, sys
+import json, os, signal, sys
 import torch.utils.tensorboard, noiseda.tailoring
 from noiseda.cli import main
 for line in sys.stdin:
     sys.argv, *files = json.loads(line)
     child = os.fork()
     if not child:
+        # tests that run in the background of a script inherit that Ctrl-C is ignored
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         for number, name in enumerate(files, 1):
             os.dup2(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
         main()

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
 from noiseda import images, runtime
 from noiseda.adaptation import Objective
@@ -59,7 +60,9 @@ class Teaching:
         self.objective = objective
         self.samples = samples
         self.photos = photos
-        self.folder = folder / FOLDER
+        # each process of a run on several devices makes its own, at the same time
+        rank = rank_zero_only.rank or 0
+        self.folder = folder / FOLDER / (f"rank-{rank}" if rank else "")
         rounds = range(objective.rounds)
         # a short run has fewer rounds
         self.starts = sorted({steps * number // objective.rounds for number in rounds})
@@ -111,7 +114,7 @@ class Teaching:
 
     def _make(self, path: Path, number: int, module: TrainingModule) -> None:
         began = time.perf_counter()
-        self.folder.mkdir(exist_ok=True)
+        self.folder.mkdir(parents=True, exist_ok=True)
         photos = self.folder / _PHOTOS
         if not photos.is_file():
             windows = json.dumps([asdict(window) for window in self.windows])
