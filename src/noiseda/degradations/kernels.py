@@ -59,12 +59,15 @@ def taps(path: Tensor) -> tuple[Tensor, Tensor]:
     part = path - corner
     reach = int(corner.abs().max()) + 1
     side = 2 * reach + 1
+    row, column = (corner + reach).long().unbind(1)
+    down, right = part.double().unbind(1)
+    index = row * side + column
     kernel = torch.zeros(side * side, dtype=torch.float64)
-    for down in (0, 1):
-        for right in (0, 1):
-            share = torch.where(torch.tensor([down, right]) == 1, part, 1 - part).prod(1)
-            place = (corner + torch.tensor([down, right]) + reach).long()
-            kernel.index_add_(0, place[:, 0] * side + place[:, 1], share.double())
+    kernel.index_add_(
+        0,
+        torch.cat([index, index + 1, index + side, index + side + 1]),
+        torch.cat([(1 - down) * (1 - right), (1 - down) * right, down * (1 - right), down * right]),
+    )
     kernel /= kernel.sum()
     used = kernel.nonzero()[:, 0]
     places = torch.stack([used // side - reach, used % side - reach], 1)

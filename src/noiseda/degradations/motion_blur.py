@@ -19,7 +19,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Factor = Annotated[float, Field(ge=1, le=100)]
 Sigma = Annotated[float, Field(ge=0, le=255)]
 
-# linear light above which a pixel may have been brighter than the sensor could tell
+# mean linear light of the colours above which a pixel may have been brighter than was recorded
 _CLIPPING = 0.9
 
 
@@ -77,7 +77,7 @@ class MotionBlur(Degradation):
         factor, sigma = uniform(draws[3], self.highlights), uniform(draws[4], self.noise) / 255
         light = curves.srgb_to_linear(clean.clamp(0, 1))
         if self.highlights[1] > 1:
-            white = (light.amax(1, keepdim=True) - _CLIPPING).clamp_(min=0) / (1 - _CLIPPING)
+            white = (light.mean(1, keepdim=True) - _CLIPPING).clamp_(min=0) / (1 - _CLIPPING)
             light = light * (1 + (factor.to(device) - 1) * white.square())
         moved = [
             blur(one, *taps(shaken_path(length, shake, draws)))
