@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import re
+import runpy
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +18,7 @@ from tests.conftest import photo, write_photos
 from tests.end_to_end.conftest import Command
 
 Refused = Callable[..., str]
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -139,6 +144,27 @@ def test_help_names_every_kind(command: Command, monkeypatch: pytest.MonkeyPatch
     code, out, _ = command("degrade", "--help")
     assert code == 0
     assert all(name in out for name in [*DEGRADATIONS.names, "frames", "noiseda degrade photo.png"])
+
+
+def test_the_page_of_degradations(command: Command, clean: Path, tmp_path: Path) -> None:
+    """Its commands work, it names every kind, and its figures are the committed ones."""
+    page = (ROOT / "docs" / "degradations.md").read_text()
+    write_photos(tmp_path, ["photo.png"])
+    write_video(tmp_path / "video-frames", list(range(9)))
+    commands = [
+        shlex.split(line)
+        for block in re.findall(r"```sh\n(.*?)```", page, re.DOTALL)
+        for line in block.splitlines()
+    ]
+    assert len(commands) == 4
+    for program, *arguments in commands:
+        assert program == "noiseda"
+        assert command(*arguments)[0] == 0
+    assert len(list((tmp_path / "pairs" / "sharp").iterdir())) == 1
+    assert all(f"| `{name}` |" in page for name in [*DEGRADATIONS.names, "frames"])
+    study = runpy.run_path(str(ROOT / "studies" / "degradations" / "run.py"))
+    results = json.loads(study["RESULTS"].read_text())
+    assert study["with_tables"](page, results) == page
 
 
 # --- frames -----------------------------------------------------------------------------------
