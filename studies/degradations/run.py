@@ -134,10 +134,7 @@ def main() -> None:
     torch.set_num_threads(1)
     images.write(ROOT / "docs" / "degradations.jpg", picture())
     times = {name: {str(patch): milliseconds(name, patch) for patch in (64, 128)} for name in TIMED}
-    if DATA.is_dir():
-        rain = rain_strength()
-    else:
-        rain = json.loads(RESULTS.read_text())["rain"]
+    rain = rain_strength() if DATA.is_dir() else json.loads(RESULTS.read_text())["rain"]
     results = {"milliseconds": times, "rain": rain}
     RESULTS.write_text(json.dumps(results, indent=1) + "\n")
     PAGE.write_text(with_tables(PAGE.read_text(), results))
