@@ -68,7 +68,7 @@ def test_both_sides_show_the_same_crop(recipe_file: Path) -> None:
 
 def test_a_run_on_pairs_resumes_exactly(recipe_file: Path) -> None:
     folder = recipe_file.parent
-    write_pairs(folder, ["a.png", "b.png"])
+    write_pairs(folder, ["a.png", "b.png", "sub/c.png"])
     content = paired(recipe_file)
     assert "degradation" not in content
     whole = train(read_recipe(recipe_file), folder / "whole")
