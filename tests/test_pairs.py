@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import lightning
 import numpy as np
 import pytest
 import torch
@@ -75,16 +76,22 @@ def test_a_run_on_pairs_resumes_exactly(recipe_file: Path) -> None:
     assert whole.finished
     _, info = open_model(folder / "whole")
     assert info.task == "derain"
-    # as if the run had been killed after a checkpoint
-    train(read_recipe(recipe_file), folder / "part")
-    kept = sorted((folder / "part" / "checkpoints").glob("*.ckpt"))
-    for path in kept[1:]:
-        path.unlink()
-    (folder / "part" / "model.safetensors").unlink()
-    assert int(kept[0].stem) < whole.step
+    # killed in the middle, after its last checkpoint
+    with pytest.raises(RuntimeError, match="killed"):
+        train(read_recipe(recipe_file), folder / "part", callbacks=[Killed(at=14)])
+    assert [path.stem for path in (folder / "part" / "checkpoints").glob("*.ckpt")] == ["000000012"]
     assert resume(folder / "part").finished
     first, second = (open_model(folder / name)[0].state_dict() for name in ("whole", "part"))
     assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+class Killed(lightning.Callback):
+    def __init__(self, at: int) -> None:
+        self.at = at
+
+    def on_train_batch_start(self, trainer: Any, *others: Any) -> None:
+        if trainer.global_step == self.at:
+            raise RuntimeError("killed")
 
 
 def message(act: Callable[[], Any], kind: type[NoiseDAError]) -> str:
@@ -133,18 +140,18 @@ def test_patterns_choose_pairs(recipe_file: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("overrides", "words"),
+    ("changed", "words"),
     [
-        (["data.clean=photos"], "data.clean and data.pairs are both given"),
-        (["data.pairs=[]"], "'data.clean' is missing; give clean images there, or data.pairs"),
-        (["data.pairs=[]", "data.clean=photos"], "'degradation' is missing"),
-        (["data.pairs.degarded=photos"], "did you mean 'degraded'"),
-        (["data.pairs={degraded: photos}"], "'data.pairs.0.clean' is missing"),
+        ({"data.clean": "photos"}, "data.clean and data.pairs are both given"),
+        ({"data.pairs": []}, "'data.clean' is missing; give clean images there, or data.pairs"),
+        ({"data.pairs": [], "data.clean": "photos"}, "'degradation' is missing"),
+        ({"data.pairs.degarded": "photos"}, "did you mean 'degraded'"),
+        ({"data.pairs": [{"degraded": "photos"}]}, "'data.pairs.0.clean' is missing"),
     ],
 )
-def test_what_is_refused(recipe_file: Path, overrides: list[str], words: str) -> None:
+def test_what_is_refused(recipe_file: Path, changed: dict[str, Any], words: str) -> None:
     paired(recipe_file)
-    assert words in message(lambda: read_recipe(recipe_file, overrides), OptionError)
+    assert words in message(lambda: read_recipe(recipe_file, changed), OptionError)
 
 
 def test_a_folder_may_be_called_like_a_number(recipe_file: Path) -> None:

@@ -116,7 +116,7 @@ def _moved(rain: Tensor, columns: int) -> Tensor:
 def test_blending(seed: int, value: float) -> None:
     clean = gray(value, 40)
     options = {"density": (0.1, 0.3)}
-    rain = layer(gray(0, 40), seed, **options)
+    rain = layer(gray(0.0, 40), seed, **options)
     added, screened = (
         build("rain", **{**PLAIN, **options, "blend": blend})(clean, seeded(seed))[1]
         for blend in ("add", "screen")

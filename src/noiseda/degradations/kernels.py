@@ -68,10 +68,11 @@ def taps(path: Tensor) -> tuple[Tensor, Tensor]:
         torch.cat([index, index + 1, index + side, index + side + 1]),
         torch.cat([(1 - down) * (1 - right), (1 - down) * right, down * (1 - right), down * right]),
     )
-    kernel /= kernel.sum()
+    # in float32 some may become 0
+    kernel = (kernel / kernel.sum()).float()
     used = kernel.nonzero()[:, 0]
     places = torch.stack([used // side - reach, used % side - reach], 1)
-    return places, kernel[used].float()
+    return places, kernel[used]
 
 
 def blur(light: Tensor, places: Tensor, weights: Tensor) -> Tensor:
