@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 
 .PHONY: setup browser demo test lint format types check readme clean
 .PHONY: study-demo study-first-run study-loader study-measurement study-adaptation
-.PHONY: study-verdict study-adapt study-shipped benchmark
+.PHONY: study-verdict study-adapt study-shipped study-degradations benchmark
 
 setup: $(VENV)/.ready
 
@@ -70,6 +70,9 @@ study-adapt: setup
 
 study-shipped: setup
 	$(BIN)/python studies/shipped/run.py
+
+study-degradations: setup
+	$(BIN)/python studies/degradations/run.py
 
 benchmark: setup
 	$(BIN)/python benchmarks/speed.py

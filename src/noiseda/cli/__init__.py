@@ -9,6 +9,7 @@ import typer
 from noiseda import runtime
 from noiseda.cli.adapt import adapt
 from noiseda.cli.compare import compare
+from noiseda.cli.degrade import degrade
 from noiseda.cli.demo import demo
 from noiseda.cli.diagnose import diagnose
 from noiseda.cli.evaluate import evaluate
@@ -37,6 +38,7 @@ app.command()(train)
 app.command()(evaluate)
 app.command()(compare)
 app.command()(diagnose)
+app.command()(degrade)
 app.command()(demo)
 app.add_typer(recipes, name="recipes")
 

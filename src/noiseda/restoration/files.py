@@ -60,7 +60,7 @@ def plan_jobs(inputs: Sequence[Path], output: Path) -> list[Job]:
     if to_file and len(inputs) == 1 and inputs[0].is_file():
         return [Job(inputs[0], output)]
     if to_file:
-        raise DataError(f"{output}: to restore more than one file, give a folder as output")
+        raise DataError(f"{output}: for more than one file, give a folder as output")
     jobs: list[Job] = []
     for given in inputs:
         if given.is_dir():
@@ -77,7 +77,7 @@ def plan_jobs(inputs: Sequence[Path], output: Path) -> list[Job]:
         if other != job.source:
             raise DataError(
                 f"{other} and {job.source} would both be written to {job.target}; "
-                "restore them into different folders"
+                "choose different folders for them"
             )
     return list({job.target: job for job in jobs}.values())
 

@@ -12,7 +12,7 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_only
 from noiseda import adaptation, degradations, networks, runtime
 from noiseda.checkpoint import open_model
 from noiseda.console import progress_bar
-from noiseda.data import Store, TrainingSamples, open_store, select
+from noiseda.data import Selection, Store, TrainingSamples, open_store, select
 from noiseda.errors import DataError, OptionError
 from noiseda.evaluation import check_sizes, pair
 from noiseda.random import generator
@@ -69,10 +69,11 @@ def prepare(recipe: Recipe, start: Path | None = None, checkpoint: Path | None =
     module = TrainingModule(recipe, restorer, objective)
     if checkpoint is not None:
         refuse_unfit(checkpoint, module)
+    source = {}
     if objective.from_source:
         # also if it is not required: samples do not depend on the objective
-        wanted.insert(0, "clean")
-    chosen = {
+        source = _source(recipe)
+    chosen = source | {
         role: _truth(recipe)
         if role == "truth"
         else [path for _, path in select(getattr(recipe.data, role))]
@@ -80,15 +81,15 @@ def prepare(recipe: Recipe, start: Path | None = None, checkpoint: Path | None =
     }
     validation = validation_pairs(recipe)
     stores = {role: _store(recipe, role, paths) for role, paths in chosen.items()}
-    options = dict(recipe.degradation)
     samples = TrainingSamples(
         stores.get("clean"),
         stores.get("real"),
         stores.get("unpaired"),
-        degradations.build(options.pop("name"), **options),
+        degradation(recipe),
         recipe.data.patch,
         recipe.seed,
         stores.get("truth"),
+        stores.get("synthetic"),
     )
     return Prepared(recipe, module, samples, validation)
 
@@ -157,6 +158,58 @@ def _store(recipe: Recipe, role: str, paths: list[Path]) -> Store:
         )
 
 
+def degradation(recipe: Recipe) -> degradations.Degradation | None:
+    """The recipe's, or None if it has none."""
+    if recipe.degradation is None:
+        return None
+    options = dict(recipe.degradation)
+    return degradations.build(options.pop("name"), **options)
+
+
+def _source(recipe: Recipe) -> dict[str, list[Path]]:
+    """Files of the source by role: "clean" and, if the recipe has pairs, "synthetic"."""
+    if not recipe.data.pairs:
+        return {"clean": [path for _, path in select(recipe.data.clean)]}
+    pairs = source_pairs(recipe)
+    return {
+        "clean": [clean for _, _, clean in pairs],
+        "synthetic": [degraded for _, degraded, _ in pairs],
+    }
+
+
+def source_pairs(recipe: Recipe) -> list[tuple[str, Path, Path]]:
+    """(name, degraded, clean) files of `data.pairs`.
+
+    Raises:
+        DataError: they cannot be paired, or differ in size; one message for all folders.
+        ImageError: a file that is no readable image, as far as its header shows it.
+    """
+    found: list[tuple[str, Path, Path]] = []
+    problems = []
+    with progress_bar() as bar:
+        # of several processes the first shows it
+        leads = bool(recipe.data.pairs) and rank_zero_only.rank == 0
+        bar.add_task("checking pairs", total=None, note="", visible=leads)
+        for one in recipe.data.pairs:
+            try:
+                found += _paired(one.degraded, one.clean)
+            except DataError as error:
+                problems.append(str(error))
+    if problems:
+        raise DataError(f"data.pairs: {' | '.join(problems)}")
+    return found
+
+
+def _paired(degraded: Selection, clean: Path) -> list[tuple[str, Path, Path]]:
+    """(name, degraded, clean) of a selection's images, of equal sizes."""
+    chosen = {name for name, _ in select([degraded])}
+    patterns = degraded.include or degraded.exclude
+    pairs = pair(degraded.folder, clean, only=chosen if patterns else None)
+    # now and not hours later
+    check_sizes(pairs)
+    return pairs
+
+
 def _truth(recipe: Recipe) -> list[Path]:
     """The ground truth of each real photo, in the order of these."""
     data = recipe.data
@@ -167,12 +220,8 @@ def _truth(recipe: Recipe) -> list[Path]:
         )
     found: list[Path] = []
     for photos, folder in zip(data.real, data.truth, strict=True):
-        chosen = select([photos])
-        patterns = photos.include or photos.exclude
-        pairs = pair(photos.folder, folder, only={name for name, _ in chosen} if patterns else None)
-        check_sizes(pairs)
-        truth = {photo: clean for _, photo, clean in pairs}
-        found += [truth[photo] for _, photo in chosen]
+        truth = {photo: clean for _, photo, clean in _paired(photos, folder)}
+        found += [truth[photo] for _, photo in select([photos])]
     return found
 
 
@@ -185,13 +234,8 @@ def validation_pairs(recipe: Recipe) -> list[tuple[str, Path, Path]]:
     wanted = recipe.data.validation
     if wanted is None:
         return []
-    chosen = {name for name, _ in select([wanted.degraded])}
-    patterns = wanted.degraded.include or wanted.degraded.exclude
-    pairs = pair(wanted.degraded.folder, wanted.clean, only=chosen if patterns else None)
     with progress_bar() as bar:
         # of several processes the first shows it
         leads = rank_zero_only.rank == 0
         bar.add_task("checking validation images", total=None, note="", visible=leads)
-        # now and not at the first validation, hours later
-        check_sizes(pairs)
-    return pairs
+        return _paired(wanted.degraded, wanted.clean)

@@ -19,7 +19,11 @@ from noiseda.training.recipe import Recipe
 _PLACES = {
     *("data.clean", "data.real", "data.unpaired", "data.cache", "training.start"),
     *("data.truth", "compare.source"),
-    *("data.validation.degraded", "data.validation.clean", "data.validation.degraded.folder"),
+    *(
+        f"data.{pairs}.{key}"
+        for pairs in ("validation", "pairs")
+        for key in ("degraded", "clean", "degraded.folder")
+    ),
 }
 # OmegaConf reports a file of another type by OSError, incompatible merges by TypeError
 _BROKEN = (OmegaConfBaseException, YAMLError, ValueError, TypeError, OSError)

@@ -62,6 +62,9 @@ def _options(registry: Any) -> Callable[..., dict[str, Any]]:
     return lambda name, **options: registry.options(name, options)
 
 
+Degraded = Annotated[dict[str, Any], _part(_options(degradations.DEGRADATIONS))]
+
+
 class Validation(_Strict):
     """Images with ground truth, for scoring only; pairs by relative path."""
 
@@ -69,11 +72,23 @@ class Validation(_Strict):
     clean: AbsolutePath
 
 
+class Pair(_Strict):
+    """Degraded images and the clean ones they were made from; pairs by relative path."""
+
+    degraded: One
+    clean: AbsolutePath
+
+
+Pairs = Annotated[list[Pair], BeforeValidator(_selections)]
+
+
 class Data(_Strict):
     """Folders of images and how crops are taken from them.
 
     Attributes:
-        clean: clean source images; all objectives but one that makes its own need them.
+        clean: clean source images; all objectives but one that makes its own need them, or
+            `pairs`.
+        pairs: source images with their degraded counterparts, instead of `clean`.
         real: unlabeled real photos of the target.
         unpaired: clean images of another collection, for the unpaired mode.
         truth: ground truth of `real`, a folder for each of its entries, paired by relative path;
@@ -86,6 +101,7 @@ class Data(_Strict):
     """
 
     clean: Many = []
+    pairs: Pairs = []
     real: Many = []
     unpaired: Many = []
     truth: Folders = []
@@ -153,7 +169,8 @@ class Recipe(_Strict):
         task: "denoise", "derain" or "deblur".
         seed: every random draw of the run derives from it.
         data: where images come from.
-        degradation: makes the synthetic image: `name` and its options.
+        degradation: makes the synthetic image from `data.clean`: `name` and its options. Images of
+            `data.pairs` are degraded already.
         network: the restoration network: `name` and its options.
         objective: what is minimised: `name` and its options.
         training: how long and how fast.
@@ -164,7 +181,7 @@ class Recipe(_Strict):
     task: str = "denoise"
     seed: Annotated[int, Field(ge=0)] = 0
     data: Data
-    degradation: Annotated[dict[str, Any], _part(_options(degradations.DEGRADATIONS))]
+    degradation: Degraded | None = None
     network: Annotated[dict[str, Any], _part(networks.check)]
     objective: Annotated[dict[str, Any], _part(_options(adaptation.OBJECTIVES))]
     training: Training
@@ -193,18 +210,38 @@ class Recipe(_Strict):
     @pydantic.model_validator(mode="after")
     def _buildable(self) -> Self:
         """What only the parts' constructors find, and whether the parts fit together."""
-        _build(degradations.build, self.degradation)
         # without memory: for their checks alone
         with torch.device("meta"):
             objective = _build(adaptation.build, self.objective)
-        if objective.from_source and not self.data.clean:
-            raise OptionError("'data.clean' is missing")
+        self._check_source(objective)
         if self.data.patch % objective.patch_multiple:
             raise OptionError(
                 f"data.patch {self.data.patch} must be a multiple of {objective.patch_multiple}, "
                 "because the noise predictor halves it at each of its levels"
             )
         return self
+
+    def _check_source(self, objective: adaptation.Objective) -> None:
+        """Whether clean and synthetic images can be had, and are of the recipe's task."""
+        clean, pairs = self.data.clean, self.data.pairs
+        if pairs and clean:
+            raise OptionError(
+                "data.clean and data.pairs are both given; leave one of them out: clean images are "
+                "degraded, pairs are so already"
+            )
+        if objective.from_source and not (clean or pairs):
+            raise OptionError("'data.clean' is missing; give clean images there, or data.pairs")
+        if self.degradation is None:
+            if not (pairs and objective.from_source):
+                raise OptionError("'degradation' is missing")
+            return
+        tasks = _build(degradations.build, self.degradation).tasks
+        if not pairs and self.task not in tasks:
+            raise OptionError(
+                f"task {self.task!r} does not fit degradation {self.degradation['name']!r}, which "
+                f"is for {', '.join(sorted(tasks))}; change one of them, or mix degradations with "
+                "'mixture'"
+            )
 
     @property
     def steps(self) -> int:
