@@ -186,7 +186,7 @@ WRONG = {
     "protocol": ("--restored {}/noisy --protocol rbg", ["rbg", "did you mean 'rgb'"]),
     "protocol, model": (
         "--model {}/model.safetensors --degraded {}/noisy --protocol yuv",
-        ["'yuv'", "did you mean 'y'"],
+        ["'yuv'", "realblur-j, rgb, sidd, spa, y"],
     ),
     "task": ("--model {}/model.safetensors --degraded {}/noisy --task deblur", ["deblur"]),
     "memory": (
@@ -266,7 +266,8 @@ def test_blocks_of_sidd(command: Command, folder: Path) -> None:
 
 def test_lpips(command: Command, folder: Path) -> None:
     torch.manual_seed(0)
-    features = torchvision.models.vgg16(weights=None).features.state_dict()
+    layers = torchvision.models.vgg
+    features = layers.make_layers(layers.cfgs["D"]).state_dict()
     torch.save({f"features.{name}": value for name, value in features.items()}, folder / "vgg.pth")
     arguments = ["evaluate", "--restored", "noisy", "--clean", "clean", "--protocol", "spa"]
     options = ["--lpips", "--lpips-weights", "vgg.pth", "--json", "s.json", "--csv", "s.csv"]

@@ -111,7 +111,8 @@ def test_images_below_the_backbone_s_least_size(weights: Path) -> None:
 
 def test_vgg_and_safetensors(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    state = torchvision.models.vgg16(weights=None).features.state_dict()
+    layers = torchvision.models.vgg
+    state = layers.make_layers(layers.cfgs["D"]).state_dict()
     path = tmp_path / "vgg.safetensors"
     safetensors.torch.save_file({f"features.{name}": value for name, value in state.items()}, path)
     metric = evaluation.lpips(path)
