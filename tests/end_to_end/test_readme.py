@@ -15,7 +15,7 @@ from types import SimpleNamespace
 import pytest
 
 from noiseda import networks
-from noiseda.checkpoint import save
+from noiseda.checkpoint import save, write_published
 from tests.conftest import ENVIRONMENT, write_photos
 
 ROOT = Path(__file__).parents[2]
@@ -75,6 +75,8 @@ def prepare(folder: Path) -> None:
     write_photos(folder / "noisy", names, (80, 96))
     (folder / "demo").mkdir()
     save(folder / "demo" / "model.safetensors", networks.build("unet", width=4, depth=2))
+    network = networks.build("unet", width=4, depth=2, value_range="signed")
+    write_published(folder / "published-derain.pth", network, "derain")
     (folder / "my-recipe.yaml").write_text(RECIPE)
 
 
@@ -111,6 +113,7 @@ def test_commands(tmp_path: Path) -> None:
     assert (tmp_path / "scores.json").exists()
     assert (tmp_path / "my-camera" / "report.html").exists()
     assert (tmp_path / "comparison" / "table.md").exists()
+    assert (tmp_path / "derain-again.pth").exists()
     assert (tmp_path / "my-run" / "diagnosis" / "diagnosis.png").exists()
 
 

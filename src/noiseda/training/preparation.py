@@ -9,11 +9,12 @@ from pathlib import Path
 import torch
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
-from noiseda import adaptation, degradations, networks, runtime
-from noiseda.checkpoint import open_model
+from noiseda import adaptation, degradations, diffusion, networks, runtime
+from noiseda.adaptation import NoiseSpace, Objective
+from noiseda.checkpoint import open_model, open_training_part
 from noiseda.console import progress_bar
 from noiseda.data import Store, TrainingSamples, open_store, select
-from noiseda.errors import DataError, OptionError
+from noiseda.errors import DataError, ModelFileError, OptionError
 from noiseda.evaluation import check_sizes, pair
 from noiseda.random import generator
 from noiseda.training.folder import refuse_unfit
@@ -30,12 +31,14 @@ class Prepared:
         module: networks and objective.
         samples: the training data.
         validation: (name, degraded, clean) image files.
+        continues: whether the noise predictor's weights are the start model's.
     """
 
     recipe: Recipe
     module: TrainingModule
     samples: TrainingSamples
     validation: list[tuple[str, Path, Path]]
+    continues: bool = False
 
 
 def prepare(recipe: Recipe, start: Path | None = None, checkpoint: Path | None = None) -> Prepared:
@@ -44,7 +47,8 @@ def prepare(recipe: Recipe, start: Path | None = None, checkpoint: Path | None =
 
     Args:
         recipe: what to prepare.
-        start: model file that the restoration network's weights come from; None for fresh ones.
+        start: model file that the restoration network's weights come from, and those of the
+            noise predictor if it holds one and the objective has one; None for fresh ones.
         checkpoint: of which the networks will get their weights; only checked here.
 
     Raises:
@@ -59,6 +63,7 @@ def prepare(recipe: Recipe, start: Path | None = None, checkpoint: Path | None =
     options = dict(recipe.objective)
     objective = adaptation.build(options.pop("name"), **options)
     objective.attach(restorer)
+    continues = start is not None and _start_predictor(objective, start)
     wanted = [role for role in ("real", "unpaired", "truth") if role in objective.required]
     for role in wanted:
         if not getattr(recipe.data, role):
@@ -90,7 +95,7 @@ def prepare(recipe: Recipe, start: Path | None = None, checkpoint: Path | None =
         recipe.seed,
         stores.get("truth"),
     )
-    return Prepared(recipe, module, samples, validation)
+    return Prepared(recipe, module, samples, validation, continues)
 
 
 def processes(recipe: Recipe) -> int:
@@ -145,6 +150,42 @@ def _restorer(recipe: Recipe, start: Path | None) -> networks.RestorationNetwork
             f"{', '.join(differing) or 'its name'}; make them equal"
         )
     return network.train()
+
+
+def _start_predictor(objective: Objective, start: Path) -> bool:
+    """Give the noise predictor the weights of the start model, if both are there; whether they
+    are.
+
+    Raises:
+        OptionError: the file's noise predictor is not the recipe's.
+        ModelFileError: its weights belong to no noise predictor, or are not finite.
+    """
+    state = open_training_part(start).predictor
+    if not state or not isinstance(objective, NoiseSpace):
+        return False
+    broken = [name for name, value in state.items() if not torch.isfinite(value).all()]
+    if broken:
+        raise ModelFileError(f"{start}: weights are not finite: {', '.join(broken[:3])}")
+    try:
+        objective.predictor.load_state_dict(state, strict=True)
+    except RuntimeError as error:
+        try:
+            kind, there = diffusion.infer(state)
+        except ModelFileError as reason:
+            raise ModelFileError(f"{start}: {reason}") from None
+        wanted, here = diffusion.infer(objective.predictor.state_dict())
+        theirs, ours = {"name": kind, **there}, {"name": wanted, **here}
+        different = [
+            f"{key} is {value} there and {ours[key]} in the recipe"
+            for key, value in theirs.items()
+            if key in ours and ours[key] != value
+        ]
+        reason = ", ".join(different) or " ".join(str(error).split())[:200]
+        raise OptionError(
+            f"{start}: its noise predictor is not the recipe's: {reason}; make objective.predictor "
+            "equal, or leave the predictor out with: noiseda models convert --slim"
+        ) from None
+    return True
 
 
 def _store(recipe: Recipe, role: str, paths: list[Path]) -> Store:

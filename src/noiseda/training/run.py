@@ -17,7 +17,8 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
 from noiseda import runtime
-from noiseda.checkpoint import open_model, save
+from noiseda.adaptation import NoiseSpace
+from noiseda.checkpoint import PREDICTOR, open_model, save
 from noiseda.console import progress_bar
 from noiseda.data import BatchNumbers, loader
 from noiseda.errors import NonFiniteLossError, RunError
@@ -85,7 +86,11 @@ def train(
     with reserved(folder) if leads else contextlib.nullcontext():
         prepared = prepare(recipe, recipe.training.start)
         if leads:
-            fill(folder, recipe, prepared.module.restorer)
+            objective = prepared.module.objective
+            kept = None
+            if prepared.continues and isinstance(objective, NoiseSpace):
+                kept = objective.predictor.state_dict(prefix=PREDICTOR)
+            fill(folder, recipe, prepared.module.restorer, kept)
     return _fit(prepared, folder, None, description or recipe.name, callbacks)
 
 
