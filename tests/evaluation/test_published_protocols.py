@@ -96,14 +96,14 @@ def test_sidd() -> None:
 def test_sidd_is_torchmetrics_ssim_of_a_volume() -> None:
     restored, clean = (image[:14, :18] for image in photos()[1])
     # with borders repeated; of what torchmetrics pads itself nothing reaches the middle
-    padded = [
+    ours, theirs = (
         torch.nn.functional.pad(
             torch.from_numpy(image / 255)[None, None], (5,) * 6, mode="replicate"
         )
         for image in (restored, clean)
-    ]
+    )
     _, each = structural_similarity_index_measure(
-        *padded, sigma=1.5, data_range=1.0, return_full_image=True
+        ours, theirs, sigma=1.5, data_range=1.0, return_full_image=True
     )
     expected = float(each[0, 0, 5:-5, 5:-5, 5:-5].mean())
     assert scored("sidd", restored, clean)[1] == pytest.approx(expected, abs=1e-6)

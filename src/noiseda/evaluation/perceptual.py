@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from noiseda.errors import ModelFileError, NoiseDAError
 from noiseda.evaluation.metrics import to_8_bit
@@ -13,10 +13,12 @@ from noiseda.evaluation.protocols import Metric
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+Backbone = Literal["alex", "vgg"]
+
 EXTRA = "LPIPS needs torchmetrics and torchvision; install them with: pip install 'noiseda[lpips]'"
 # names of the backbones, and the shape of the first weights by which a file tells which it is
 _FIRST = "features.0.weight"
-_SHAPES = {"alex": (64, 3, 11, 11), "vgg": (64, 3, 3, 3)}
+_SHAPES: dict[Backbone, tuple[int, ...]] = {"alex": (64, 3, 11, 11), "vgg": (64, 3, 3, 3)}
 # below this side a layer has no pixel left
 _LEAST = {"alex": 31, "vgg": 16}
 
@@ -101,7 +103,7 @@ def _read(path: Path) -> Mapping[str, Tensor]:
     return state
 
 
-def _kind(state: Mapping[str, Tensor], path: Path) -> str:
+def _kind(state: Mapping[str, Tensor], path: Path) -> Backbone:
     shape = tuple(getattr(state.get(_FIRST), "shape", ()))
     for kind, known in _SHAPES.items():
         if shape == known:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,6 +57,7 @@ def prepare(recipe: Recipe, start: Path | None = None, checkpoint: Path | None =
     """
     runtime.prepare()
     refuse_uneven(recipe, processes(recipe))
+    refuse_unable(recipe)
     # weights depend on the seed alone, whatever was drawn before in this process
     torch.manual_seed(generator(recipe.seed, 0, "weights").initial_seed())
     restorer = _restorer(recipe, start)
@@ -98,34 +100,81 @@ def prepare(recipe: Recipe, start: Path | None = None, checkpoint: Path | None =
     return Prepared(recipe, module, samples, validation, continues)
 
 
-def processes(recipe: Recipe) -> int:
-    """How many processes train, one a device, each on an equal part of every batch.
+def layout(recipe: Recipe) -> tuple[int, int]:
+    """On how many devices of each machine, and on how many machines, a run trains, one process a
+    device.
 
     Raises:
-        OptionError: the recipe asks for more devices than there are.
+        OptionError: the recipe asks for more devices than there are, or for other numbers than
+            torchrun has started.
     """
-    devices, accelerators = recipe.training.devices, 0
+    devices, nodes, accelerators = recipe.training.devices, recipe.training.nodes, 0
     if torch.accelerator.is_available():
         accelerators = torch.accelerator.device_count()
+    started = {
+        key: int(os.environ[name])
+        for key, name in (("devices", "LOCAL_WORLD_SIZE"), ("nodes", "GROUP_WORLD_SIZE"))
+        if "TORCHELASTIC_RUN_ID" in os.environ and name in os.environ
+    }
     if devices == "auto":
-        devices = max(accelerators, 1)
+        devices = started.get("devices", max(accelerators, 1))
     elif 0 < accelerators < devices:
         raise OptionError(
             f"training.devices {devices}: this machine has {accelerators}; lower it or use auto"
         )
-    return devices * recipe.training.nodes
+    for key, value in (("devices", devices), ("nodes", nodes)):
+        if started.get(key, value) != value:
+            raise OptionError(
+                f"training.{key} {value}: torchrun has started {started[key]}; make them equal"
+            )
+    return devices, nodes
+
+
+def processes(recipe: Recipe) -> int:
+    """How many processes train, each on an equal part of every batch.
+
+    Raises:
+        OptionError: see `layout`.
+    """
+    devices, nodes = layout(recipe)
+    return devices * nodes
 
 
 def refuse_uneven(recipe: Recipe, ranks: int) -> None:
     """Refuse a batch that cannot be shared equally.
 
     Raises:
-        OptionError: `data.batch` is no multiple of `ranks`.
+        OptionError: `data.batch` is no multiple of `ranks`, or a device's share of it none of
+            `training.accumulate`.
     """
-    if recipe.data.batch % ranks:
+    batch, parts = recipe.data.batch, recipe.training.accumulate
+    if batch % ranks:
+        raise OptionError(f"data.batch {batch} must be a multiple of the {ranks} devices")
+    if batch // ranks % parts:
         raise OptionError(
-            f"data.batch {recipe.data.batch} must be a multiple of the {ranks} devices"
+            f"training.accumulate {parts}: each device's {batch // ranks} images of the batch must "
+            "be a multiple of it"
         )
+
+
+def refuse_unable(recipe: Recipe) -> None:
+    """Refuse what this machine cannot do.
+
+    Raises:
+        OptionError: 16-bit floats without CUDA, or compilation for the CPU without a compiler.
+    """
+    device = runtime.best_device().type
+    if recipe.training.precision == "16-mixed" and device != "cuda":
+        raise OptionError(
+            f"training.precision 16-mixed needs CUDA, this machine has {device}; use bf16-mixed"
+        )
+    if recipe.training.compile and device == "cpu":
+        compilers = [os.environ.get("CXX", ""), "g++", "clang++"]
+        if not any(shutil.which(name) for name in compilers if name):
+            raise OptionError(
+                "training.compile needs a C++ compiler on the CPU, and neither g++ nor clang++ is "
+                "here; install one or leave it out"
+            )
 
 
 def workers(recipe: Recipe) -> int:

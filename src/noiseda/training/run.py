@@ -41,7 +41,8 @@ from noiseda.training.folder import (
     reserved,
 )
 from noiseda.training.logs import JsonLines
-from noiseda.training.preparation import Prepared, prepare, refuse_uneven, workers
+from noiseda.training.pictures import BatchPictures
+from noiseda.training.preparation import Prepared, layout, prepare, refuse_uneven, workers
 from noiseda.training.reading import read_recipe
 from noiseda.training.recipe import Recipe
 from noiseda.training.teaching import Teaching
@@ -203,15 +204,17 @@ def _trainer(
     # in this order after every step: what a checkpoint must not miss comes before it is written
     ordered = [
         LogTerms(recipe.every(recipe.training.log_every)),
+        BatchPictures(recipe.every(recipe.training.images_every)),
         *callbacks,
         asked,
         LastCheckpoint(folder / CHECKPOINTS, every),
         checkpoints_every(folder / CHECKPOINTS, every),
     ]
+    devices, nodes = layout(recipe)
     trainer = lightning.Trainer(
         accelerator="auto",
-        devices=recipe.training.devices,
-        num_nodes=recipe.training.nodes,
+        devices=devices,
+        num_nodes=nodes,
         precision=recipe.training.precision,
         max_steps=stop,
         max_epochs=-1,
