@@ -103,6 +103,50 @@ def test_a_finished_run(
     assert (content["patch"], set(content["photos"])) == (8, {"x.png", "y.png"})
 
 
+@pytest.mark.parametrize("value_range", ["unit", "signed"])
+def test_images_drawn_from_the_noise_predictor(
+    recipe_file: Path, command: Command, refused: Refused, value_range: str
+) -> None:
+    """In both ranges that published tasks work in."""
+    task = "denoise" if value_range == "unit" else "derain"
+    keys = {"task": task, "network.value_range": value_range, "training.images": 4}
+    sets = [word for key, value in keys.items() for word in ("--set", f"{key}={value}")]
+    code, _, err = command("train", recipe_file, "-o", "run", *sets)
+    assert code == 0, err
+    found = {}
+    for name, options in {
+        "ddim": ["--steps", "3"],
+        "again": ["--steps", "3"],
+        "fewer": ["--steps", "3", "--samples", "1"],
+        "ddpm": ["--sampler", "ddpm", "--steps", "7"],
+    }.items():
+        options = ("--images", "3", "--samples", "2", *options)
+        code, out, err = command("diagnose", "run", "-o", name, *options)
+        assert code == 0, err
+        assert f"drawn: {name}/samples.png" in out
+        found[name] = json.loads(Path(name, "diagnosis.json").read_text())["samples"]
+        picture = images.read_rgb8(Path(name) / "samples.png")
+        # rows below a caption, each of a crop's height
+        assert picture.shape[0] > found[name]["count"] * 16
+        assert picture.std() > 10
+    assert found["again"] == found["ddim"]
+    assert found["ddpm"]["sampler"] == "ddpm"
+    assert (found["ddim"]["steps"], found["ddpm"]["steps"]) == (3, 7)
+    # an image does not depend on how many are drawn; nor do the measures on whether any are
+    assert found["fewer"]["psnr_to_target"] == found["ddim"]["psnr_to_target"][:1]
+    assert found["ddpm"]["psnr_to_target"] != found["ddim"]["psnr_to_target"]
+    assert command("diagnose", "run", "-o", "ddim", "--images", "3", "--overwrite")[0] == 0
+    content = json.loads(Path("ddim", "diagnosis.json").read_text())
+    assert not Path("ddim", "samples.png").exists()
+    drawn = json.loads(Path("ddpm", "diagnosis.json").read_text())
+    del drawn["samples"]
+    assert content == drawn
+    message = refused("diagnose", "run", "--samples", "2", "--images", "2", "--steps", "1001")
+    assert "sampling steps 1001: choose from 1 to 1000" in message
+    assert "samples 4: from 1 to 3" in refused("diagnose", "run", "--samples", "4", "--images", "3")
+    assert not Path("run", "diagnosis").exists()
+
+
 def test_the_last_checkpoint_continues_to_the_same_model(run: Path, command: Command) -> None:
     model = (run / "model.safetensors").read_bytes()
     (run / "model.safetensors").unlink()

@@ -102,7 +102,7 @@ def test_commands(tmp_path: Path) -> None:
         if arguments[0] == "compare":
             arguments += ["--seeds", "1", "--minutes", "0.05"]
         if "diagnose" in arguments:
-            arguments += ["--images", "2", "--patch", "16"]
+            arguments += ["--images", "4", "--patch", "16"]
         run(
             [sys.executable, "-m", "noiseda", *arguments],
             tmp_path,
@@ -115,6 +115,7 @@ def test_commands(tmp_path: Path) -> None:
     assert (tmp_path / "comparison" / "table.md").exists()
     assert (tmp_path / "derain-again.pth").exists()
     assert (tmp_path / "my-run" / "diagnosis" / "diagnosis.png").exists()
+    assert (tmp_path / "drawn" / "samples.png").exists()
 
 
 def test_python(tmp_path: Path) -> None:
