@@ -61,13 +61,13 @@ def test_more_steps_come_nearer_to_the_variance() -> None:
                 float(sample(best, SHAPE, SCHEDULE, random(), sampler=sampler, steps=steps).std())
                 - DEVIATION
             )
-            for steps in (5, 20, 100)
+            for steps in (5, 20, 200)
         ]
         for sampler in ("ddpm", "ddim")
     }
     for sampler, errors in found.items():
         assert errors == sorted(errors, reverse=True), sampler
-        assert errors[-1] < 0.02
+        assert errors[-1] < errors[0] / 10
 
 
 def test_every_step_of_ddpm_is_the_posterior_of_ho_et_al() -> None:
@@ -94,7 +94,7 @@ def test_every_step_of_ddpm_is_the_posterior_of_ho_et_al() -> None:
 
 
 def test_ddim_is_the_map_of_the_probability_flow() -> None:
-    """Of Gaussian data: each standard deviation stays what it is (Song et al. 2021, section 4.3)."""
+    """Of Gaussian data: standardised pixels stay as they are (Song et al. 2021, section 4.3)."""
     shape = (3, 8, 8)
     start = random().randn(*shape)
     last = float(SCHEDULE.gammas[-1])

@@ -180,6 +180,7 @@ def test_sixteen_bit_floats_need_cuda(recipe_file: Path) -> None:
         prepare(read_recipe(recipe_file, {"training.precision": "16-mixed"}))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile needs a C++ compiler on the CPU")
 def test_compiled(recipe_file: Path) -> None:
     options = {"objective": "vanilla", "network__depth": 1, "training__images": 8}
