@@ -17,6 +17,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from noiseda.checkpoint import open_model
 from noiseda.errors import OptionError
 from noiseda.training import prepare, read_recipe, train
+from noiseda.training.preparation import layout
 from tests.conftest import ENVIRONMENT
 
 STEPS = 20
@@ -118,19 +119,25 @@ def test_two_processes_are_one_with_the_doubled_batch(recipe_file: Path) -> None
             assert torch.equal(value, second[key]), key
 
 
-def test_numbers_that_torchrun_has_not_started(
-    recipe_file: Path, monkeypatch: pytest.MonkeyPatch
+TORCHRUN = {"TORCHELASTIC_RUN_ID": "x", "LOCAL_WORLD_SIZE": "2", "GROUP_WORLD_SIZE": "1"}
+SLURM = {"SLURM_JOB_NAME": "train", "SLURM_NTASKS": "2", "SLURM_NNODES": "1"}
+
+
+@pytest.mark.parametrize(
+    ("manager", "variables"), [("torchrun", TORCHRUN), ("SLURM", SLURM)], ids=["torchrun", "slurm"]
+)
+def test_numbers_that_nobody_has_started(
+    recipe_file: Path, monkeypatch: pytest.MonkeyPatch, manager: str, variables: dict[str, str]
 ) -> None:
-    for name, value in (
-        ("TORCHELASTIC_RUN_ID", "x"),
-        ("LOCAL_WORLD_SIZE", "2"),
-        ("GROUP_WORLD_SIZE", "1"),
-    ):
+    for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    with pytest.raises(OptionError, match=r"training.devices 4: torchrun has started 2"):
+    with pytest.raises(OptionError, match=f"training.devices 4: {manager} has started 2"):
         prepare(read_recipe(recipe_file, {"training.devices": 4, "data.batch": 8}))
-    with pytest.raises(OptionError, match=r"training.nodes 2: torchrun has started 1"):
+    with pytest.raises(OptionError, match=f"training.nodes 2: {manager} has started 1"):
         prepare(read_recipe(recipe_file, {"training.nodes": 2, "data.batch": 8}))
+    assert layout(read_recipe(recipe_file)) == (2, 1)
+    monkeypatch.setenv("SLURM_JOB_NAME", "interactive")
+    assert layout(read_recipe(recipe_file)) == ((1, 1) if manager == "SLURM" else (2, 1))
 
 
 def test_memory_format_does_not_change_the_result(recipe_file: Path) -> None:

@@ -106,16 +106,12 @@ def layout(recipe: Recipe) -> tuple[int, int]:
 
     Raises:
         OptionError: the recipe asks for more devices than there are, or for other numbers than
-            torchrun has started.
+            torchrun or SLURM has started.
     """
     devices, nodes, accelerators = recipe.training.devices, recipe.training.nodes, 0
     if torch.accelerator.is_available():
         accelerators = torch.accelerator.device_count()
-    started = {
-        key: int(os.environ[name])
-        for key, name in (("devices", "LOCAL_WORLD_SIZE"), ("nodes", "GROUP_WORLD_SIZE"))
-        if "TORCHELASTIC_RUN_ID" in os.environ and name in os.environ
-    }
+    manager, started = _started()
     if devices == "auto":
         devices = started.get("devices", max(accelerators, 1))
     elif 0 < accelerators < devices:
@@ -125,9 +121,24 @@ def layout(recipe: Recipe) -> tuple[int, int]:
     for key, value in (("devices", devices), ("nodes", nodes)):
         if started.get(key, value) != value:
             raise OptionError(
-                f"training.{key} {value}: torchrun has started {started[key]}; make them equal"
+                f"training.{key} {value}: {manager} has started {started[key]}; make them equal"
             )
     return devices, nodes
+
+
+def _started() -> tuple[str, dict[str, int]]:
+    """Who started this process as one of several, and how many: "devices" on each machine, and
+    "nodes"; empty if nobody did."""
+    known = os.environ
+    if "TORCHELASTIC_RUN_ID" in known:
+        named = {"devices": "LOCAL_WORLD_SIZE", "nodes": "GROUP_WORLD_SIZE"}
+        return "torchrun", {key: int(known[name]) for key, name in named.items() if name in known}
+    # as Lightning tells it: an interactive shell's processes are not SLURM's
+    tasks = int(known.get("SLURM_NTASKS", 1))
+    if tasks > 1 and known.get("SLURM_JOB_NAME") not in ("bash", "interactive"):
+        nodes = int(known.get("SLURM_NNODES", 1))
+        return "SLURM", {"devices": tasks // nodes, "nodes": nodes}
+    return "", {}
 
 
 def processes(recipe: Recipe) -> int:

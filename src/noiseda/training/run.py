@@ -21,7 +21,7 @@ from noiseda.adaptation import NoiseSpace
 from noiseda.checkpoint import PREDICTOR, open_model, save
 from noiseda.console import progress_bar
 from noiseda.data import BatchNumbers, loader
-from noiseda.errors import NonFiniteLossError, RunError
+from noiseda.errors import NonFiniteLossError, OptionError, RunError
 from noiseda.training.callbacks import (
     LastCheckpoint,
     LogTerms,
@@ -211,25 +211,31 @@ def _trainer(
         checkpoints_every(folder / CHECKPOINTS, every),
     ]
     devices, nodes = layout(recipe)
-    trainer = lightning.Trainer(
-        accelerator="auto",
-        devices=devices,
-        num_nodes=nodes,
-        precision=recipe.training.precision,
-        max_steps=stop,
-        max_epochs=-1,
-        min_epochs=0,
-        logger=[
-            TensorBoardLogger(folder, name="", version="", purge_step=start + 1),
-            JsonLines(folder / "metrics.jsonl", recipe.data.batch, start),
-        ],
-        callbacks=ordered,
-        gradient_clip_val=recipe.training.clip_norm,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-        use_distributed_sampler=False,
-    )
+    try:
+        trainer = lightning.Trainer(
+            accelerator="auto",
+            devices=devices,
+            num_nodes=nodes,
+            precision=recipe.training.precision,
+            max_steps=stop,
+            max_epochs=-1,
+            min_epochs=0,
+            logger=[
+                TensorBoardLogger(folder, name="", version="", purge_step=start + 1),
+                JsonLines(folder / "metrics.jsonl", recipe.data.batch, start),
+            ],
+            callbacks=ordered,
+            gradient_clip_val=recipe.training.clip_norm,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            use_distributed_sampler=False,
+        )
+    except ValueError as error:
+        # of numbers other than those that the job manager has started
+        raise OptionError(
+            f"training.devices {devices}, training.nodes {nodes}: {' '.join(str(error).split())}"
+        ) from None
     return trainer, asked
 
 
