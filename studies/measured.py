@@ -31,7 +31,7 @@ FILES = {
     "benchmarks/results.json": "make benchmark",
     "studies/first-run/results.json": "make study-first-run",
     "studies/loader/results.json": "make study-loader",
-    "studies/adaptation/renoir-results.json": "make study-adaptation",
+    "studies/adaptation/renoir-equal-time.json": "make study-adaptation",
     "studies/verdict/results.json": "make study-verdict",
 }
 DEMO_METHODS = {
@@ -86,8 +86,8 @@ def demo(results: Results) -> str:
 
 
 def adaptation(results: Results) -> str:
-    results.get("studies/adaptation/renoir-results.json", "summary")
-    known = ADAPTATION.results(results.root / "studies" / "adaptation")
+    results.get("studies/adaptation/renoir-equal-time.json", "summary")
+    known = ADAPTATION.results("equal-time", results.root / "studies" / "adaptation")
     lines = [
         "**Adaptation on photos whose ground truth it never sees** "
         "([study](studies/adaptation/README.md)):",
