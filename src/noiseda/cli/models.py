@@ -58,7 +58,8 @@ def show(
     if training.schedule:
         rows["noise schedule"] = f"{len(training.schedule['gammas'])} steps"
     for key, value in {**info.provenance, **info.scores}.items():
-        rows[key] = value if isinstance(value, str) else json.dumps(value)
+        if value is not None:
+            rows[key] = value if isinstance(value, str) else json.dumps(value)
     width = max(map(len, rows))
     for name, text in rows.items():
         stdout.print(f"{name:{width}}  {text}", highlight=False, markup=False)
