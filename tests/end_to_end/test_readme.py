@@ -15,7 +15,7 @@ from types import SimpleNamespace
 import pytest
 
 from noiseda import networks
-from noiseda.checkpoint import save
+from noiseda.checkpoint import save, write_published
 from tests.conftest import ENVIRONMENT, write_photos
 
 ROOT = Path(__file__).parents[2]
@@ -75,6 +75,8 @@ def prepare(folder: Path) -> None:
     write_photos(folder / "noisy", names, (80, 96))
     (folder / "demo").mkdir()
     save(folder / "demo" / "model.safetensors", networks.build("unet", width=4, depth=2))
+    network = networks.build("unet", width=4, depth=2, value_range="signed")
+    write_published(folder / "published-derain.pth", network, "derain")
     (folder / "my-recipe.yaml").write_text(RECIPE)
 
 
@@ -101,7 +103,7 @@ def test_commands(tmp_path: Path) -> None:
         if arguments[0] == "compare":
             arguments += ["--seeds", "1", "--minutes", "0.05"]
         if "diagnose" in arguments:
-            arguments += ["--images", "2", "--patch", "16"]
+            arguments += ["--images", "4", "--patch", "16"]
         run(
             [sys.executable, "-m", "noiseda", *arguments],
             tmp_path,
@@ -114,7 +116,9 @@ def test_commands(tmp_path: Path) -> None:
     assert (tmp_path / "deblur-run" / "model.safetensors").exists()
     assert (tmp_path / "my-camera" / "report.html").exists()
     assert (tmp_path / "comparison" / "table.md").exists()
+    assert (tmp_path / "derain-again.pth").exists()
     assert (tmp_path / "my-run" / "diagnosis" / "diagnosis.png").exists()
+    assert (tmp_path / "drawn" / "samples.png").exists()
 
 
 def test_python(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,9 @@ from noiseda.errors import ModelFileError, OptionError
 from noiseda.files import write_whole
 from noiseda.networks import RestorationNetwork, build
 
+TRAINING = "training."
+"""Before the names of tensors that only further training needs."""
+
 
 def save(
     path: str | Path,
@@ -27,6 +31,7 @@ def save(
     recipe: dict[str, Any] | None = None,
     scores: dict[str, Any] | None = None,
     provenance: dict[str, Any] | None = None,
+    training: Mapping[str, Tensor] | None = None,
 ) -> None:
     """Write a model file: to a temporary name beside it, then renamed, so it is whole or absent.
 
@@ -34,6 +39,8 @@ def save(
         path: the file to write; replaced if it exists.
         network: what to save.
         task, recipe, scores, provenance: see `ModelInfo`.
+        training: what only further training needs, by the names of the published format (noise
+            predictor, tables of the schedule); kept as it is, and not read when restoring.
 
     Raises:
         ModelFileError: the file cannot be written (no permission, disk full).
@@ -52,6 +59,8 @@ def save(
         name: value.detach().to("cpu", torch.float32).contiguous()
         for name, value in network.state_dict().items()
     }
+    for name, value in (training or {}).items():
+        tensors[TRAINING + name] = value.detach().cpu().contiguous()
     try:
         write_whole(path, safetensors.torch.save(tensors, {"noiseda": info.model_dump_json()}))
     except OSError as error:
@@ -68,7 +77,9 @@ def read_native(path: Path) -> tuple[RestorationNetwork, ModelInfo]:
         with safetensors.safe_open(path, framework="pt") as file:
             header = (file.metadata() or {}).get("noiseda")
             names: list[str] = file.keys()
-            tensors = {name: file.get_tensor(name) for name in names}
+            tensors = {
+                name: file.get_tensor(name) for name in names if not name.startswith(TRAINING)
+            }
     except (OSError, ValueError, safetensors.SafetensorError) as error:
         raise ModelFileError(
             f"{path}: not a whole model file (neither safetensors nor a published .pth): {error}"
@@ -91,6 +102,24 @@ def read_native(path: Path) -> tuple[RestorationNetwork, ModelInfo]:
         reason = str(error).splitlines()[0]
         raise ModelFileError(f"{path}: the model's header is damaged: {reason}") from None
     return network.eval(), info
+
+
+def read_training_part(path: Path) -> dict[str, Tensor]:
+    """What `save` was given as `training`; empty if nothing.
+
+    Raises:
+        ModelFileError: not such a file, or truncated.
+    """
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            names: list[str] = file.keys()
+            return {
+                name.removeprefix(TRAINING): file.get_tensor(name)
+                for name in names
+                if name.startswith(TRAINING)
+            }
+    except (OSError, ValueError, safetensors.SafetensorError) as error:
+        raise ModelFileError(f"{path}: not a whole model file: {error}") from None
 
 
 def build_fitting(

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import io
 import pickle
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -15,6 +17,7 @@ from torch import Tensor
 from noiseda.checkpoint.info import TASKS, ModelInfo
 from noiseda.checkpoint.native import build_fitting
 from noiseda.errors import ModelFileError, OptionError, did_you_mean
+from noiseda.files import write_whole
 from noiseda.networks import RestorationNetwork
 
 RESTORATION = "RestorationNet."
@@ -54,6 +57,11 @@ class PublishedCheckpoint:
             return "sr3"
         return None
 
+    @property
+    def training(self) -> dict[str, Tensor]:
+        """Noise predictor and schedule, which only training needs, by their full names."""
+        return {PREDICTOR + name: value for name, value in self.predictor.items()} | self.schedule
+
     def task(self, given: str | None = None) -> str:
         """`given`, or what the file's name says, or "denoise"."""
         if given is not None:
@@ -79,7 +87,7 @@ class PublishedCheckpoint:
             "depth": len(levels),
             "upsampling": "aligned",
             # the published derain and deblur models work on [-1, 1], the denoiser on [0, 1]
-            "value_range": "unit" if task == "denoise" else "signed",
+            "value_range": value_range(task),
         }
         weights = {f"body.{name}": value for name, value in self.restoration.items()}
         network = build_fitting(weights, self.path, "unet", options)
@@ -88,6 +96,62 @@ class PublishedCheckpoint:
             network=network.name, options=network.options, task=task, provenance=provenance
         )
         return network.eval(), info
+
+
+def value_range(task: str) -> Literal["unit", "signed"]:
+    """The range that published networks of a task work in."""
+    return "unit" if task == "denoise" else "signed"
+
+
+def write_published(
+    path: Path,
+    network: RestorationNetwork,
+    task: str,
+    training: Mapping[str, Tensor] | None = None,
+) -> None:
+    """Write a checkpoint in the published format, whole or not at all; replaces what was there.
+
+    Read back, it is the same network of the same task, bit for bit, if the task is given or the
+    file's name says it.
+
+    Args:
+        path: the file.
+        network: its weights become `RestorationNet.*`.
+        task: what it is for; the format itself does not hold it.
+        training: `denoise_fn.*` and the tables of the schedule, see `PublishedCheckpoint.training`.
+
+    Raises:
+        ModelFileError: the format has no place for this network, or the file cannot be written.
+    """
+    options = network.options
+    if network.name != "unet" or options["upsampling"] != "aligned":
+        what = f"network {network.name!r}"
+        what += f" with upsampling {options['upsampling']!r}" if network.name == "unet" else ""
+        raise ModelFileError(
+            f"{path}: the published format holds a 'unet' with upsampling 'aligned' alone, not a "
+            f"{what}; write a .safetensors"
+        )
+    if options["value_range"] != value_range(task):
+        raise ModelFileError(
+            f"{path}: read back as a model for {task!r}, the published format means value_range "
+            f"{value_range(task)!r}, but this network's is {options['value_range']!r}; write a "
+            ".safetensors"
+        )
+    state = {
+        RESTORATION + name.removeprefix("body."): value
+        for name, value in network.state_dict().items()
+    }
+    # contiguous copies: views would drag the storage they look into into the file
+    state = {
+        name: value.detach().cpu().clone(memory_format=torch.contiguous_format)
+        for name, value in {**state, **(training or {})}.items()
+    }
+    content = io.BytesIO()
+    torch.save(state, content)
+    try:
+        write_whole(path, content.getvalue())
+    except OSError as error:
+        raise ModelFileError(f"{path}: cannot write the model: {error.strerror}") from None
 
 
 def _plain(value: object) -> bool:
@@ -124,10 +188,7 @@ def read_published(path: str | Path) -> PublishedCheckpoint:
         ) from None
     if not isinstance(state, dict) or not all(map(_plain, state.values())):
         raise ModelFileError(f"{path}: not a state dict of tensors, so not a published checkpoint")
-    parts: dict[str, dict[str, Tensor]] = {RESTORATION: {}, PREDICTOR: {}, "": {}}
-    for name, value in state.items():
-        prefix = next(p for p in parts if str(name).startswith(p))
-        parts[prefix][str(name).removeprefix(prefix)] = value
+    parts = _by_prefix(state)
     unknown = sorted(set(parts[""]) - _SCHEDULE)
     if unknown or not parts[RESTORATION]:
         found = ", ".join((unknown or list(state))[:3])
@@ -136,3 +197,25 @@ def read_published(path: str | Path) -> PublishedCheckpoint:
             f"{RESTORATION!r} or {PREDICTOR!r}, found {found or 'nothing'}"
         )
     return PublishedCheckpoint(path, parts[RESTORATION], parts[PREDICTOR], parts[""])
+
+
+def training_part(path: Path, state: Mapping[str, Tensor]) -> PublishedCheckpoint:
+    """A checkpoint without a restoration network, from what `PublishedCheckpoint.training` gives.
+
+    Raises:
+        ModelFileError: a name that the format does not have.
+    """
+    parts = _by_prefix(state)
+    unknown = sorted({*parts[RESTORATION], *parts[""]} - _SCHEDULE)
+    if unknown:
+        raise ModelFileError(f"{path}: unknown tensors for training: {', '.join(unknown[:3])}")
+    return PublishedCheckpoint(path, {}, parts[PREDICTOR], parts[""])
+
+
+def _by_prefix(state: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
+    """Names without their prefix, by prefix."""
+    parts: dict[str, dict[str, Tensor]] = {RESTORATION: {}, PREDICTOR: {}, "": {}}
+    for name, value in state.items():
+        prefix = next(p for p in parts if str(name).startswith(p))
+        parts[prefix][str(name).removeprefix(prefix)] = value
+    return parts

@@ -13,6 +13,7 @@ from noiseda.cli.degrade import degrade
 from noiseda.cli.demo import demo
 from noiseda.cli.diagnose import diagnose
 from noiseda.cli.evaluate import evaluate
+from noiseda.cli.models import models
 from noiseda.cli.recipes import recipes
 from noiseda.cli.restore import restore
 from noiseda.cli.train import train
@@ -40,6 +41,7 @@ app.command()(compare)
 app.command()(diagnose)
 app.command()(degrade)
 app.command()(demo)
+app.add_typer(models, name="models")
 app.add_typer(recipes, name="recipes")
 
 

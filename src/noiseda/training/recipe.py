@@ -121,8 +121,15 @@ class Training(_Strict):
         ema_halflife: after how many images a weight's influence on the average has halved.
         clip_norm: greatest gradient norm, of each network alone; None for no limit.
         checkpoint_every, validate_every, log_every: intervals in images.
-        start: model file whose weights the restoration network starts from.
-        precision: of computation, as Lightning names it.
+        images_every: interval in images at which TensorBoard gets pictures of the batch.
+        start: model file whose weights the restoration network starts from, and the noise
+            predictor, if the file holds one and the objective has one.
+        precision: of computation, as Lightning names it; "16-mixed" on CUDA alone.
+        accumulate: in how many parts, one after the other, each device computes its share of the
+            batch: so many times less memory, the same step (see docs/scale.md).
+        compile: compile the networks with torch.compile.
+        channels_last: keep images and weights in the memory format that convolutions run fastest
+            in on CPUs and tensor cores.
         devices: how many; "auto" for all accelerators, or one CPU process.
         nodes: machines of a distributed run.
     """
@@ -134,8 +141,12 @@ class Training(_Strict):
     checkpoint_every: Images = 4000
     validate_every: Images = 8000
     log_every: Images = 400
+    images_every: Images = 8000
     start: AbsolutePath | None = None
-    precision: Literal["32-true", "bf16-mixed"] = "32-true"
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    accumulate: Annotated[int, Field(ge=1, le=65536)] = 1
+    compile: bool = False
+    channels_last: bool = True
     devices: Annotated[int, Field(ge=1, le=1024)] | Literal["auto"] = "auto"
     nodes: Annotated[int, Field(ge=1, le=65536)] = 1
 
