@@ -12,6 +12,7 @@ from typing import Any, get_args
 from noiseda.errors import OptionError, did_you_mean
 from noiseda.networks.blind_spot import BlindSpot
 from noiseda.networks.library import MissingExtraError
+from noiseda.networks.recognition import recognise
 from noiseda.networks.spec import Place, Spec, ValueRange
 from noiseda.networks.unet import UNet
 from noiseda.networks.weightless import macs, without_memory
@@ -28,6 +29,7 @@ __all__ = [
     "build",
     "check",
     "macs",
+    "recognise",
     "sizes",
     "without_memory",
 ]

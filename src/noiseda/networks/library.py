@@ -20,9 +20,9 @@ from torch import nn
 from noiseda.errors import OptionError, did_you_mean
 
 if TYPE_CHECKING:
-    from spandrel import Architecture, ArchRegistry, ImageModelDescriptor
+    from spandrel import Architecture, ArchRegistry, ImageModelDescriptor, ModelDescriptor
 
-MISSING = "spandrel is not installed; install it with pip install 'noiseda[zoo]'"
+MISSING = "spandrel is not installed; pip install 'noiseda[zoo]'"
 
 
 class MissingExtraError(OptionError):
@@ -85,11 +85,11 @@ def construct(name: str, hyperparameters: dict[str, Any]) -> nn.Module:
             try:
                 with _quiet():
                     return part(**hyperparameters)
-            except (MemoryError, KeyboardInterrupt):
+            except MemoryError:
                 raise
             except Exception as error:
                 # constructors check little, so values that do not fit fail anywhere
-                reason = " ".join(str(error).split())[:200] or type(error).__name__
+                reason = _one_line(error)
     raise OptionError(f"{name} cannot be built with {json.dumps(hyperparameters)}: {reason}")
 
 
@@ -107,11 +107,34 @@ def describe(name: str, network: nn.Module) -> ImageModelDescriptor[nn.Module]:
     except OptionError:
         raise
     except Exception as error:
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        reason = _one_line(error)
         raise OptionError(f"{name} cannot be built without a weights file: {reason}") from None
     if not isinstance(found, ImageModelDescriptor):
         raise OptionError(f"{name} does not restore an image from the image alone")
     return found
+
+
+def load(content: dict[str, Any]) -> ModelDescriptor | None:
+    """What spandrel recognises in the content of a weights file; None if nothing.
+
+    Raises:
+        MissingExtraError: the extra is not installed.
+        OptionError: names are those of an architecture, shapes or numbers of its weights are not.
+    """
+    known = registry()
+    from spandrel import UnsupportedModelError
+
+    try:
+        with _quiet():
+            return known.load(content)
+    except UnsupportedModelError:
+        return None
+    except MemoryError:
+        raise
+    except Exception as error:
+        # it looks at little before it takes weights for granted
+        reason = _one_line(error)
+        raise OptionError(f"the weights fit no network that spandrel knows: {reason}") from None
 
 
 def call_of(descriptor: ImageModelDescriptor[nn.Module]) -> Callable[..., Any]:
@@ -151,3 +174,7 @@ def _classes(of: Architecture[nn.Module]) -> list[type[nn.Module]]:
     ]
     found = [one for part in declared for one in (typing.get_args(part) or (part,))]
     return [one for one in found if inspect.isclass(one) and issubclass(one, nn.Module)]
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__
