@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from noiseda.checkpoint.info import ModelInfo
@@ -51,14 +52,34 @@ def read_foreign(
     except OptionError as error:
         raise ModelFileError(f"{path}: {error}") from None
     weights = {f"body.net.{key}": value for key, value in weights.items()}
-    network = build_fitting(weights, path, name, options)
+    network = build_fitting(weights, path, name, options).eval()
+    _try(network, path)
     info = ModelInfo(
         network=network.name,
         options=network.options,
         task=task,
         provenance={"weights": path.name},
     )
-    return network.eval(), info
+    return network, info
+
+
+def _try(network: RestorationNetwork, path: Path) -> None:
+    """Find out now whether the network works, of which other code has found out what it is.
+
+    Raises:
+        ModelFileError: it does not restore a small image.
+    """
+    image = torch.full((1, 3, 8, 8), 0.5)
+    try:
+        with torch.inference_mode():
+            restored = network(image)
+        problem = None if restored.shape == image.shape else f"it gives {tuple(restored.shape)}"
+    except MemoryError:
+        raise
+    except Exception as error:
+        problem = " ".join(str(error).split())[:200]
+    if problem is not None:
+        raise ModelFileError(f"{path}: its {network.name} does not restore an image: {problem}")
 
 
 def _tensors(content: Any, name: str = "") -> Iterator[tuple[str, Tensor]]:

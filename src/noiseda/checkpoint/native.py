@@ -49,7 +49,8 @@ def save(
         provenance=provenance or {},
     )
     tensors = {
-        name: value.detach().to("cpu", torch.float32).contiguous()
+        # a copy: some networks use one weight under several names
+        name: value.detach().to("cpu", torch.float32, copy=True).contiguous()
         for name, value in network.state_dict().items()
     }
     try:

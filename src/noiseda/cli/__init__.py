@@ -12,6 +12,7 @@ from noiseda.cli.compare import compare
 from noiseda.cli.demo import demo
 from noiseda.cli.diagnose import diagnose
 from noiseda.cli.evaluate import evaluate
+from noiseda.cli.networks import networks
 from noiseda.cli.recipes import recipes
 from noiseda.cli.restore import restore
 from noiseda.cli.train import train
@@ -38,6 +39,7 @@ app.command()(evaluate)
 app.command()(compare)
 app.command()(diagnose)
 app.command()(demo)
+app.add_typer(networks, name="networks")
 app.add_typer(recipes, name="recipes")
 
 

@@ -54,6 +54,18 @@ def registry() -> ArchRegistry:
     return known
 
 
+def restricted() -> list[str]:
+    """Architectures whose licences allow less than any use.
+
+    Raises:
+        MissingExtraError: the extra is not installed.
+    """
+    registry()
+    import spandrel_extra_arches
+
+    return [support.architecture.id for support in spandrel_extra_arches.EXTRA_REGISTRY]
+
+
 def architecture(name: str) -> Architecture[nn.Module]:
     """The architecture that spandrel calls `name`.
 

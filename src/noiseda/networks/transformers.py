@@ -59,6 +59,7 @@ class SwinIR(Zoo):
         for heads in num_heads:
             _refuse_uneven("swinir", "embed_dim", embed_dim, heads)
         super().__init__(
+            img_size=8 * window_size,
             embed_dim=embed_dim,
             depths=depths,
             num_heads=num_heads,

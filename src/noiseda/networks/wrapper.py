@@ -30,6 +30,8 @@ BODIES.register("spandrel")(Spandrel)
 
 # side of the image by which the memory is found out that a network takes
 _PROBE = 128
+# bytes for each pixel if it cannot be found out: more than known networks take
+_MUCH = 32 * 1024
 
 
 class RestorationNetwork(nn.Module):
@@ -115,4 +117,8 @@ def _probed_memory(described: str) -> int:
     with without_memory():
         body: Any = BODIES.build(name, **options)
     sizes = padded(_PROBE, _PROBE, body.size_multiple, body.minimum_size, body.square)
-    return bytes_per_pixel(body, *sizes)
+    try:
+        return bytes_per_pixel(body, *sizes)
+    except (RuntimeError, NotImplementedError, TypeError, ValueError):
+        # of spandrel's many architectures, one that asks for values on its way
+        return _MUCH

@@ -105,7 +105,8 @@ class Training(_Strict):
         ema_halflife: after how many images a weight's influence on the average has halved.
         clip_norm: greatest gradient norm, of each network alone; None for no limit.
         checkpoint_every, validate_every, log_every: intervals in images.
-        start: model file whose weights the restoration network starts from.
+        start: model file (or weights file that spandrel recognises) whose weights the restoration
+            network starts from.
         precision: of computation, as Lightning names it.
         devices: how many; "auto" for all accelerators, or one CPU process.
         nodes: machines of a distributed run.
@@ -154,7 +155,8 @@ class Recipe(_Strict):
         seed: every random draw of the run derives from it.
         data: where images come from.
         degradation: makes the synthetic image: `name` and its options.
-        network: the restoration network: `name` and its options.
+        network: the restoration network: `name` and its options. In a file, "start" is the network
+            of the file `training.start`.
         objective: what is minimised: `name` and its options.
         training: how long and how fast.
         compare: what methods are compared, if they are.
