@@ -38,7 +38,7 @@ DEMO_METHODS = {
     "input": "input",
     "vanilla": "vanilla",
     "vanilla-continued": "vanilla, continued",
-    "noise-space": "noise-space adapted",
+    "adapted": "adapted to the photos",
 }
 
 
