@@ -31,7 +31,8 @@ def list_() -> None:
                 parameters = f"{count / 1e6:.3f} M"
             except networks.MissingExtraError:
                 parameters = "not installed"
-        line = f"{found.name:11} {found.place:5} {parameters:>13}  {found.origin}; code: {found.licence}"
+        about = f"{found.origin}; code: {found.licence}"
+        line = f"{found.name:11} {found.place:5} {parameters:>13}  {about}"
         stdout.print(line, highlight=False, markup=False)
 
 
