@@ -310,10 +310,10 @@ def test_too_little_memory_for_the_smallest_tile() -> None:
 
 
 def test_exact_tiles_first_then_blended_ones() -> None:
-    spec = build("swinir", embed_dim=4, depths=(6, 6), num_heads=(1, 1)).spec
+    spec = build("swinir", embed_dim=4, depths=(6, 6, 6), num_heads=(1, 1, 1)).spec
     assert spec.receptive_radius is not None
     side = 2 * spec.receptive_radius + 32
-    assert side > 130
+    assert side > 170
     for pixels, exact in ((side**2, True), (130**2, False)):
         tiling = Tiling.plan(1000, 1000, spec, int(pixels * spec.bytes_per_pixel * 1.5) + 1)
         assert tiling.exact == exact

@@ -48,10 +48,11 @@ def entry(name: str) -> Entry:
     """
     body: Any = BODIES.part(name)
     about, _, arguments = (inspect.getdoc(body) or "").partition("\nArgs:\n")
-    meanings = dict(re.findall(r"^    (\w+): ((?:.+(?:\n {8})?)+?)\.?$", arguments, re.MULTILINE))
+    found = re.findall(r"^    (\w+): ((?:.+(?:\n {8})?)+)", arguments, re.MULTILINE)
+    meanings = {key: _line(text).rstrip(".") for key, text in found}
     fields = BODIES.schema(name).model_fields
     options = [
-        (key, None if field.is_required() else field.default, _line(meanings.get(key, "")))
+        (key, None if field.is_required() else field.default, meanings.get(key, ""))
         for key, field in fields.items()
     ]
     inside = '"unit" if it works on [0, 1] inside, "signed" for [-1, 1]'
