@@ -2,7 +2,7 @@
 
     .venv/bin/python studies/networks/run.py                          # everything (resumable)
     .venv/bin/python studies/networks/run.py --networks unet,nafnet
-    .venv/bin/python studies/networks/run.py --images 16 --start 16 --side 128 --to /tmp/smoke
+    .venv/bin/python studies/networks/run.py --methods input,vanilla,two-scale --seeds 3
 
 Sizes are chosen so that all train in minutes on a CPU; they are not the published ones. Data:
 RENOIR and BSDS500 in ../shared/data beside the project, or $NOISEDA_DATA. Runs go to
@@ -107,11 +107,12 @@ def compared(name: str, folder: Path, given: argparse.Namespace) -> dict[str, An
         **({"compare.images": given.images} if given.images else {}),
     }
     recipe = read_recipe(RECIPE, keys)
-    comparison = Comparison(recipe, folder, METHODS, seeds=given.seeds, views=("equal-steps",))
+    methods = given.methods.split(",")
+    comparison = Comparison(recipe, folder, methods, seeds=given.seeds, views=("equal-steps",))
     results = comparison.run()
     rows = {row["method"]: row for row in results["summary"]}
     return {
-        method: {key: rows[method][key]["mean"] for key in ("psnr", "ssim")} for method in METHODS
+        method: {key: rows[method][key]["mean"] for key in ("psnr", "ssim")} for method in methods
     }
 
 
@@ -128,12 +129,13 @@ def readme(results: dict[str, Any]) -> str:
         f"{setting['start']} images of vanilla training and {setting['images']} more of each "
         "method, all with the same samples and settings, none tuned.",
         "",
-        "| network | parameters | MACs at 128×128 | s/step | s/megapixel | input | vanilla | "
-        "two-scale | noise-space |",
-        "|---|---:|---:|---:|---:|---:|---:|---:|---:|",
+        "| network | parameters | MACs at 128×128 | s/step | s/megapixel | "
+        f"{' | '.join(setting['methods'])} |",
+        "|---|---:|---:|---:|---:|" + "---:|" * len(setting["methods"]),
     ]
     for name, row in results["networks"].items():
-        scores = " | ".join(f"{row['scores'][method]['psnr']:.2f}" for method in METHODS)
+        values = [row["scores"].get(method, {}).get("psnr") for method in setting["methods"]]
+        scores = " | ".join("" if value is None else f"{value:.2f}" for value in values)
         lines.append(
             f"| `{name}` | {row['parameters'] / 1e6:.3f} M | {row['macs'] / 1e9:.2f} G | "
             f"{row['seconds_per_step']:.3f} | {row['seconds_per_megapixel']:.1f} | {scores} |"
@@ -144,6 +146,7 @@ def readme(results: dict[str, Any]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--networks", default=",".join(NETWORKS))
+    parser.add_argument("--methods", default=",".join(METHODS))
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--start", type=int, help="images of the training that both continue")
     parser.add_argument("--images", type=int, help="images of each continuation")
@@ -157,6 +160,7 @@ def main() -> None:
     plain = read_recipe(RECIPE, {**TARGETS.keys("renoir")})
     assert plain.compare is not None
     setting = {
+        "methods": given.methods.split(","),
         "seeds": given.seeds,
         "start": given.start or plain.training.images,
         "images": given.images or plain.compare.images,

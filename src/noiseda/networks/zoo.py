@@ -97,7 +97,7 @@ class Spandrel(nn.Module):
 
     Args:
         architecture: what spandrel calls it, such as "SCUNet".
-        hyperparameters: arguments of the network's constructor.
+        hyperparameters: arguments of the network's constructor, where they are not the usual ones.
     """
 
     global_skip = False
@@ -109,13 +109,9 @@ class Spandrel(nn.Module):
     receptive_radius: int | None = None
     tile_margin: int | None = MARGIN
 
-    def __init__(
-        self,
-        architecture: str,
-        hyperparameters: dict[str, Any] = {},  # noqa: B006
-    ) -> None:
+    def __init__(self, architecture: str, hyperparameters: dict[str, Any] | None = None) -> None:
         super().__init__()
-        self.net = library.construct(architecture, hyperparameters)
+        self.net = library.construct(architecture, hyperparameters or {})
         found = library.describe(architecture, self.net)
         refuse_unfit(found)
         self.size_multiple = found.size_requirements.multiple_of
