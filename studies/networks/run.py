@@ -88,7 +88,7 @@ def measured(name: str, folder: Path, side: int) -> dict[str, Any]:
     torch.manual_seed(0)
     with networks.without_memory():
         empty = networks.build(name, **NETWORKS[name])
-    cost = {"parameters": empty.spec.parameters, "macs": networks.macs(empty)}
+    cost: dict[str, Any] = {"parameters": empty.spec.parameters, "macs": networks.macs(empty)}
     network = networks.build(name, **NETWORKS[name])
     cost["seconds_per_step"] = step_seconds(network)
     cost["seconds_per_megapixel"] = restoring_seconds(network, side)

@@ -10,6 +10,9 @@ from typing import Any
 from noiseda.networks.wrapper import BODIES
 from noiseda.networks.zoo import Spandrel, Zoo
 
+# what takes the extra "zoo"
+ZOO = {Spandrel, *Zoo.__subclasses__()}
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -58,7 +61,7 @@ def entry(name: str) -> Entry:
     inside = '"unit" if it works on [0, 1] inside, "signed" for [-1, 1]'
     return Entry(
         name=name,
-        place="zoo" if inspect.isclass(body) and issubclass(body, Zoo | Spandrel) else "core",
+        place="zoo" if body in ZOO else "core",
         origin=body.origin,
         licence=body.licence,
         about=_line(about),

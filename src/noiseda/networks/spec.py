@@ -44,7 +44,9 @@ class Spec:
 def padded(height: int, width: int, multiple: int, minimum: int, square: bool) -> tuple[int, int]:
     """See `Spec.padded`."""
     height, width = (-(-max(size, minimum) // multiple) * multiple for size in (height, width))
-    return (max(height, width),) * 2 if square else (height, width)
+    if square:
+        height = width = max(height, width)
+    return height, width
 
 
 @dataclass(frozen=True)
