@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -64,12 +64,7 @@ class PublishedCheckpoint:
 
     def task(self, given: str | None = None) -> str:
         """`given`, or what the file's name says, or "denoise"."""
-        if given is not None:
-            if given not in TASKS:
-                raise OptionError(f"unknown task {given!r}{did_you_mean(given, TASKS)}")
-            return given
-        named = [task for task in TASKS if task in self.path.name.lower()]
-        return named[0] if len(named) == 1 else "denoise"
+        return task_of(self.path, given)
 
     def network(self, task: str | None = None) -> tuple[RestorationNetwork, ModelInfo]:
         """The restoration network with the file's weights; width and depth from their shapes.
@@ -154,7 +149,21 @@ def write_published(
         raise ModelFileError(f"{path}: cannot write the model: {error.strerror}") from None
 
 
-def _plain(value: object) -> bool:
+def task_of(path: Path, given: str | None) -> str:
+    """What a file that does not say it is for: `given`, or what its name says, or "denoise".
+
+    Raises:
+        OptionError: an unknown task is given.
+    """
+    if given is not None:
+        if given not in TASKS:
+            raise OptionError(f"unknown task {given!r}{did_you_mean(given, TASKS)}")
+        return given
+    named = [task for task in TASKS if task in path.name.lower()]
+    return named[0] if len(named) == 1 else "denoise"
+
+
+def plain(value: object) -> bool:
     """A dense tensor of real numbers in memory, which is what weights and buffers are."""
     return (
         isinstance(value, Tensor)
@@ -171,22 +180,51 @@ def read_published(path: str | Path) -> PublishedCheckpoint:
         ModelFileError: truncated, not a state dict of this format, or a pickle with code in it.
     """
     path = Path(path)
+    return as_published(path, read_weights(path))
+
+
+def read_weights(path: Path) -> Any:
+    """What a torch-saved file holds: tensors and plain values, never code.
+
+    Raises:
+        ModelFileError: truncated, or a pickle with code in it.
+    """
     try:
         # the open file: given a name that ends in .safetensors, torch believes the name
         with path.open("rb") as file, warnings.catch_warnings(action="ignore"):
-            state = torch.load(file, map_location="cpu", weights_only=True)
+            return torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         raise ModelFileError(
             f"{path}: holds more than weights (such a file can run code when opened) or is "
             "damaged; nothing was executed. Ask for a file with the state dict alone"
         ) from None
     except Exception as error:
+        if "TorchScript" in str(error):
+            raise ModelFileError(
+                f"{path}: a TorchScript program, which would run when opened; nothing was "
+                "executed. Ask for a file with the state dict alone"
+            ) from None
         # damaged bytes make the unpickler stumble in any way
         reason = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
         raise ModelFileError(
             f"{path}: not a whole checkpoint; copy or download it again ({reason})"
         ) from None
-    if not isinstance(state, dict) or not all(map(_plain, state.values())):
+
+
+def holds_published(state: Any) -> bool:
+    """Whether what `read_weights` gave is, or was, a published checkpoint."""
+    return isinstance(state, dict) and any(
+        str(name).startswith((RESTORATION, PREDICTOR)) for name in state
+    )
+
+
+def as_published(path: Path, state: Any) -> PublishedCheckpoint:
+    """What `read_weights` gave as a published checkpoint.
+
+    Raises:
+        ModelFileError: it is not of this format.
+    """
+    if not isinstance(state, dict) or not all(map(plain, state.values())):
         raise ModelFileError(f"{path}: not a state dict of tensors, so not a published checkpoint")
     parts = _by_prefix(state)
     unknown = sorted(set(parts[""]) - _SCHEDULE)
@@ -194,7 +232,8 @@ def read_published(path: str | Path) -> PublishedCheckpoint:
         found = ", ".join((unknown or list(state))[:3])
         raise ModelFileError(
             f"{path}: not a published checkpoint: expected names that start with "
-            f"{RESTORATION!r} or {PREDICTOR!r}, found {found or 'nothing'}"
+            f"{RESTORATION!r} or {PREDICTOR!r}, found {found or 'nothing'}; nor does spandrel "
+            "recognise a network in it"
         )
     return PublishedCheckpoint(path, parts[RESTORATION], parts[PREDICTOR], parts[""])
 

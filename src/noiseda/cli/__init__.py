@@ -14,6 +14,7 @@ from noiseda.cli.demo import demo
 from noiseda.cli.diagnose import diagnose
 from noiseda.cli.evaluate import evaluate
 from noiseda.cli.models import models
+from noiseda.cli.networks import networks
 from noiseda.cli.recipes import recipes
 from noiseda.cli.restore import restore
 from noiseda.cli.train import train
@@ -42,6 +43,7 @@ app.command()(diagnose)
 app.command()(degrade)
 app.command()(demo)
 app.add_typer(models, name="models")
+app.add_typer(networks, name="networks")
 app.add_typer(recipes, name="recipes")
 
 

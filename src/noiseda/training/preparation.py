@@ -208,7 +208,7 @@ def _restorer(recipe: Recipe, start: Path | None) -> networks.RestorationNetwork
         differing = [key for key in options if network.options.get(key) != options[key]]
         raise OptionError(
             f"{start}: its network is {network.name!r} {network.options}; the recipe's differs in "
-            f"{', '.join(differing) or 'its name'}; make them equal"
+            f"{', '.join(differing) or 'its name'}; make them equal, or set network=start"
         )
     return network.train()
 

@@ -122,8 +122,9 @@ class Training(_Strict):
         clip_norm: greatest gradient norm, of each network alone; None for no limit.
         checkpoint_every, validate_every, log_every: intervals in images.
         images_every: interval in images at which TensorBoard gets pictures of the batch.
-        start: model file whose weights the restoration network starts from, and the noise
-            predictor, if the file holds one and the objective has one.
+        start: model file (or weights file that spandrel recognises) whose weights the restoration
+            network starts from, and the noise predictor, if the file holds one and the objective
+            has one.
         precision: of computation, as Lightning names it; "16-mixed" on CUDA alone.
         accumulate: in how many parts, one after the other, each device computes its share of the
             batch: so many times less memory, the same step (see docs/scale.md).
@@ -182,7 +183,8 @@ class Recipe(_Strict):
         data: where images come from.
         degradation: makes the synthetic image from `data.clean`: `name` and its options. Images of
             `data.pairs` are degraded already.
-        network: the restoration network: `name` and its options.
+        network: the restoration network: `name` and its options. In a file, "start" is the network
+            of the file `training.start`.
         objective: what is minimised: `name` and its options.
         training: how long and how fast.
         compare: what methods are compared, if they are.
