@@ -1,11 +1,25 @@
-"""Training data from plain folders: which images, decoded once, cropped at random."""
+"""Training data: public sets and their layouts, plain folders decoded once or cut into crops
+beforehand, and samples cropped at random."""
 
 from __future__ import annotations
 
-from noiseda.data.folders import AbsolutePath, Selection, select
-from noiseda.data.samples import BatchNumbers, Sample, TrainingSamples, loader
-from noiseda.data.store import Store, default_cache, open_store
-from noiseda.data.windows import Window, continue_store, cut, window_store, write_store
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from noiseda.data.folders import AbsolutePath, Selection, select
+    from noiseda.data.samples import BatchNumbers, Sample, TrainingSamples, loader
+    from noiseda.data.store import Store, default_cache, open_store
+    from noiseda.data.windows import Window, continue_store, cut, window_store, write_store
+
+# loaded at first use: samples and windows need torch, which takes seconds to import, and the
+# processes that decode images do without it
+_LAZY = {
+    **dict.fromkeys(["AbsolutePath", "Selection", "select"], "folders"),
+    **dict.fromkeys(["BatchNumbers", "Sample", "TrainingSamples", "loader"], "samples"),
+    **dict.fromkeys(["Store", "default_cache", "open_store"], "store"),
+    **dict.fromkeys(["Window", "continue_store", "cut", "window_store", "write_store"], "windows"),
+}
 
 __all__ = [
     "AbsolutePath",
@@ -24,3 +38,9 @@ __all__ = [
     "window_store",
     "write_store",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module 'noiseda.data' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"noiseda.data.{_LAZY[name]}"), name)
