@@ -119,20 +119,19 @@ def _points(gray: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _level(level: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Rows and columns of one level's points, N×2, and their codes."""
-    smooth = ndimage.gaussian_filter(level, 1.0)
-    contrast = np.abs(smooth - ndimage.gaussian_filter(level, 2.2))
+    smooth = ndimage.gaussian_filter(level, 1.3, truncate=2.5)
+    contrast = np.abs(smooth - ndimage.gaussian_filter(smooth, 2.0, truncate=2.5))
     peak = ndimage.maximum_filter(contrast, 2 * _APART + 1)
     found = np.argwhere((contrast == peak) & (contrast > _CONTRAST))
     inside = (found >= _AROUND) & (found < np.array(level.shape) - _AROUND)
     found = found[inside.all(axis=1)]
     if not len(found):
         return np.empty((0, 2)), np.empty(0, np.uint64)
-    # 8×8 samples, 3 pixels apart, of the level smoothed to that distance
+    # 8×8 samples, 3 pixels apart, of the level smoothed to about that distance
     steps = np.arange(_LOW) * 3 - _AROUND + 1
-    coarse = ndimage.gaussian_filter(level, 1.5)
     rows = found[:, 0, None, None] + steps[None, :, None]
     columns = found[:, 1, None, None] + steps[None, None, :]
-    spectrum = fft.dctn(coarse[rows, columns], axes=(1, 2), norm="ortho").reshape(len(found), -1)
+    spectrum = fft.dctn(smooth[rows, columns], axes=(1, 2), norm="ortho").reshape(len(found), -1)
     return found, _packed(spectrum[:, _ORDER] > 0)
 
 
