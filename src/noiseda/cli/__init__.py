@@ -9,6 +9,7 @@ import typer
 from noiseda import runtime
 from noiseda.cli.adapt import adapt
 from noiseda.cli.compare import compare
+from noiseda.cli.data import data
 from noiseda.cli.demo import demo
 from noiseda.cli.diagnose import diagnose
 from noiseda.cli.evaluate import evaluate
@@ -38,6 +39,7 @@ app.command()(evaluate)
 app.command()(compare)
 app.command()(diagnose)
 app.command()(demo)
+app.add_typer(data, name="data")
 app.add_typer(recipes, name="recipes")
 
 

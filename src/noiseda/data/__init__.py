@@ -7,7 +7,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from noiseda.data.crops import is_prepared
     from noiseda.data.folders import AbsolutePath, Selection, select
+    from noiseda.data.opening import Chosen, choose, open_chosen, truth_of
     from noiseda.data.samples import BatchNumbers, Sample, TrainingSamples, loader
     from noiseda.data.store import Store, default_cache, open_store
     from noiseda.data.windows import Window, continue_store, cut, window_store, write_store
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
 # processes that decode images do without it
 _LAZY = {
     **dict.fromkeys(["AbsolutePath", "Selection", "select"], "folders"),
+    "is_prepared": "crops",
+    **dict.fromkeys(["Chosen", "choose", "open_chosen", "truth_of"], "opening"),
     **dict.fromkeys(["BatchNumbers", "Sample", "TrainingSamples", "loader"], "samples"),
     **dict.fromkeys(["Store", "default_cache", "open_store"], "store"),
     **dict.fromkeys(["Window", "continue_store", "cut", "window_store", "write_store"], "windows"),
@@ -24,17 +28,22 @@ _LAZY = {
 __all__ = [
     "AbsolutePath",
     "BatchNumbers",
+    "Chosen",
     "Sample",
     "Selection",
     "Store",
     "TrainingSamples",
     "Window",
+    "choose",
     "continue_store",
     "cut",
     "default_cache",
+    "is_prepared",
     "loader",
+    "open_chosen",
     "open_store",
     "select",
+    "truth_of",
     "window_store",
     "write_store",
 ]

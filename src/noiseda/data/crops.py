@@ -127,4 +127,3 @@ def open_prepared(folder: Path) -> Prepared:
         what = "of another version" if version != VERSION else "its pixels.bin is not whole"
         raise DataError(f"{folder}: {what}; prepare the crops again with --overwrite")
     return Prepared(folder, images, crops)
-

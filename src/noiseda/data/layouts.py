@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from noiseda import images
@@ -176,7 +177,7 @@ def read_layout(
     if not source.exists():
         raise DataError(f"{source}: no such folder or file; check the path")
     entries = sorted(LAYOUTS[name](source, split, clean), key=lambda entry: entry.name)
-    twice = [a.name for a, b in zip(entries, entries[1:], strict=False) if a.name == b.name]
+    twice = [a.name for a, b in pairwise(entries) if a.name == b.name]
     if twice:
         raise DataError(f"{source}: {len(twice)} names are there twice, as {twice[0]}")
     return entries

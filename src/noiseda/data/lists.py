@@ -67,9 +67,7 @@ def pair_lists(file: Path, clean: Path | None = None) -> list[Pair]:
                 f"{file} and {clean}: {first} and {second} stand on the same line and are not "
                 "named alike; give lists in the same order"
             )
-    return [
-        (name, ours[name], path) for name, path in zip(ours, theirs.values(), strict=True)
-    ]
+    return [(name, ours[name], path) for name, path in zip(ours, theirs.values(), strict=True)]
 
 
 def _listed(file: Path) -> dict[str, Path]:

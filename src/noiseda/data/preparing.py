@@ -128,7 +128,11 @@ def prepare(
             "command again: it goes on where it was"
         ) from None
     return Outcome(
-        folders, len(kept), len(open_jobs) - len(failed), sum(len(j.crops) for _, j in kept), failures
+        folders,
+        len(kept),
+        len(open_jobs) - len(failed),
+        sum(len(j.crops) for _, j in kept),
+        failures,
     )
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from noiseda import images
+from noiseda.data.extras import require
 from noiseda.errors import DataError, OptionError
 from noiseda.files import write_whole
 
@@ -27,12 +28,11 @@ def read_blocks(file: Path) -> np.ndarray:
     Raises:
         DataError: missing, damaged, or it does not hold just such an array.
     """
-    from scipy.io import loadmat
-
     if not file.is_file():
         raise DataError(f"{file}: no such file; check the path")
+    reader = require("scipy.io")
     try:
-        content = loadmat(file)
+        content = reader.loadmat(file)
     # scipy has no error of its own for what is no .mat file
     except Exception as error:
         raise DataError(
@@ -108,8 +108,6 @@ def from_folder(
         DataError: a block is missing, there twice or of another size; the file cannot be written.
         ImageError: an image cannot be read.
     """
-    from scipy.io import savemat
-
     if not re.fullmatch(r"[A-Za-z]\w{0,62}", variable):
         raise OptionError(f"--variable {variable}: not a name that MATLAB takes")
     found: dict[tuple[int, int], Path] = {}
@@ -142,7 +140,7 @@ def from_folder(
         if progress is not None:
             progress(done, len(found))
     content = io.BytesIO()
-    savemat(content, {variable: blocks}, do_compression=True)
+    require("scipy.io").savemat(content, {variable: blocks}, do_compression=True)
     try:
         write_whole(file, content.getvalue())
     except OSError as error:

@@ -12,7 +12,16 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_only
 from noiseda import adaptation, degradations, networks, runtime
 from noiseda.checkpoint import open_model
 from noiseda.console import progress_bar
-from noiseda.data import Store, TrainingSamples, open_store, select
+from noiseda.data import (
+    Chosen,
+    Store,
+    TrainingSamples,
+    choose,
+    is_prepared,
+    open_chosen,
+    select,
+    truth_of,
+)
 from noiseda.errors import DataError, OptionError
 from noiseda.evaluation import check_sizes, pair
 from noiseda.random import generator
@@ -73,13 +82,11 @@ def prepare(recipe: Recipe, start: Path | None = None, checkpoint: Path | None =
         # also if it is not required: samples do not depend on the objective
         wanted.insert(0, "clean")
     chosen = {
-        role: _truth(recipe)
-        if role == "truth"
-        else [path for _, path in select(getattr(recipe.data, role))]
+        role: _truth(recipe) if role == "truth" else choose(getattr(recipe.data, role))
         for role in wanted
     }
     validation = validation_pairs(recipe)
-    stores = {role: _store(recipe, role, paths) for role, paths in chosen.items()}
+    stores = {role: _store(recipe, role, found) for role, found in chosen.items()}
     options = dict(recipe.degradation)
     samples = TrainingSamples(
         stores.get("clean"),
@@ -147,32 +154,35 @@ def _restorer(recipe: Recipe, start: Path | None) -> networks.RestorationNetwork
     return network.train()
 
 
-def _store(recipe: Recipe, role: str, paths: list[Path]) -> Store:
+def _store(recipe: Recipe, role: str, chosen: Chosen) -> Store:
     with progress_bar("images") as bar:
         task = bar.add_task(f"decoding {role} images", total=None, note="", visible=False)
-        return open_store(
-            paths,
+        return open_chosen(
+            chosen,
             recipe.data.cache,
             lambda done, total: bar.update(task, completed=done, total=total, visible=True),
         )
 
 
-def _truth(recipe: Recipe) -> list[Path]:
-    """The ground truth of each real photo, in the order of these."""
+def _truth(recipe: Recipe) -> Chosen:
+    """The ground truth of each real photo or crop, in the order of these."""
     data = recipe.data
     if len(data.truth) != len(data.real):
         raise DataError(
             f"data.truth names {len(data.truth)} folders and data.real {len(data.real)}; give one "
             "of ground truth for each of photos, in the same order"
         )
-    found: list[Path] = []
+    found = Chosen([], [])
     for photos, folder in zip(data.real, data.truth, strict=True):
+        if is_prepared(photos.folder):
+            found.crops.append(truth_of(photos, folder))
+            continue
         chosen = select([photos])
         patterns = photos.include or photos.exclude
         pairs = pair(photos.folder, folder, only={name for name, _ in chosen} if patterns else None)
         check_sizes(pairs)
         truth = {photo: clean for _, photo, clean in pairs}
-        found += [truth[photo] for _, photo in chosen]
+        found.paths.extend(truth[photo] for _, photo in chosen)
     return found
 
 

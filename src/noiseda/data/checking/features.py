@@ -9,10 +9,11 @@ borders, the same points as the image it was cut from.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import fft, ndimage
+from scipy import ndimage
 
 # side of the thumbnail, and of the part of its spectrum that is hashed
 _THUMBNAIL = 32
@@ -85,10 +86,17 @@ def fingerprint(pixels: np.ndarray, local: bool = True) -> Fingerprint:
     height, width = pixels.shape[:2]
     gray = luma(pixels)
     thumbnail = resize(gray, _THUMBNAIL, _THUMBNAIL)
-    spectrum = fft.dctn(thumbnail, norm="ortho")[:_LOW, :_LOW].ravel()
+    spectrum = (_cosines(_THUMBNAIL) @ thumbnail @ _cosines(_THUMBNAIL).T).ravel()
     whole = _packed((spectrum > np.median(spectrum[1:]))[None])[0]
     points, codes = _points(gray) if local else (np.empty((0, 3), np.float32), np.empty(0, "u8"))
     return Fingerprint(height, width, int(whole), thumbnail, points, codes)
+
+
+@functools.cache
+def _cosines(count: int) -> np.ndarray:
+    """The lowest frequencies of the cosine transform (DCT-II) of `count` values, 8×count."""
+    frequency, place = np.mgrid[:_LOW, :count]
+    return np.cos(np.pi * (place + 0.5) * frequency / count).astype(np.float32)
 
 
 def _packed(bits: np.ndarray) -> np.ndarray:
@@ -131,7 +139,7 @@ def _level(level: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     steps = np.arange(_LOW) * 3 - _AROUND + 1
     rows = found[:, 0, None, None] + steps[None, :, None]
     columns = found[:, 1, None, None] + steps[None, None, :]
-    spectrum = fft.dctn(smooth[rows, columns], axes=(1, 2), norm="ortho").reshape(len(found), -1)
+    spectrum = (_cosines(_LOW) @ smooth[rows, columns] @ _cosines(_LOW).T).reshape(len(found), -1)
     return found, _packed(spectrum[:, _ORDER] > 0)
 
 

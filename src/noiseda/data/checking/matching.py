@@ -49,11 +49,13 @@ def sharing_points(
     """Index pairs of images of which several points match and lie alike, each with all points
     that match: N×2×3, place and scale in the one and in the other (see `Fingerprint.points`)."""
     owner = [np.repeat(np.arange(len(s)), [len(f.codes) for f in s]) for s in (first, second)]
-    codes = [np.concatenate([f.codes for f in s] or [[]]).astype(np.uint64) for s in (first, second)]
+    codes = [
+        np.concatenate([f.codes for f in s] or [[]]).astype(np.uint64) for s in (first, second)
+    ]
     points = [np.concatenate([f.points for f in s] or [np.empty((0, 3))]) for s in (first, second)]
     pairs = [np.empty((0, 2), np.int64)]
     for group in _GROUPS:
-        pairs += _same_bits(*codes, *group)
+        pairs += _same_bits(codes[0], codes[1], *group)
     matches = np.unique(np.concatenate(pairs), axis=0)
     if not len(matches):
         return {}

@@ -5,8 +5,6 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from noiseda.data.checking.features import resize
-
 # longer side of the part that both show, when it is compared
 _SIDE = 96
 # by which the placement may be wrong, in pixels of that size
@@ -78,6 +76,3 @@ def _part(
     columns = x0 - left + (np.arange(width) + 0.5) * factor[1] - 0.5
     grid = np.meshgrid(rows, columns, indexing="ij")
     return ndimage.map_coordinates(part, grid, order=1, mode="nearest")
-
-
-

@@ -218,5 +218,3 @@ def _whole(
 def _reader() -> Callable[[Path], np.ndarray]:
     """Gray values by path, those used last kept."""
     return lru_cache(maxsize=16)(lambda path: luma(images.read_rgb8(path)))
-
-
