@@ -67,15 +67,14 @@ def plain(folder: Path, split: str, clean: Path | None) -> list[Entry]:
 
 def sided(folder: Path, split: str, clean: Path | None) -> list[Entry]:
     """Two sub-folders of the same names (`input` and `target`, `noisy` and `clean`, …), in the
-    folder, in its part `split`, or in each of several parts (Rain13K's test sets)."""
-    root = folder / split if (folder / split).is_dir() else folder
+    folder or in each of several below it."""
     found: list[Entry] = []
-    for parent, folders, _ in os.walk(root, followlinks=True):
+    for parent, folders, _ in os.walk(folder, followlinks=True):
         folders.sort()
         sides = next((pair for pair in _SIDES if set(pair) <= set(folders)), None)
         if sides is None:
             continue
-        where = Path(parent).relative_to(root).as_posix()
+        where = Path(parent).relative_to(folder).as_posix()
         prefix = "" if where == "." else f"{where}/"
         pairs = plain(Path(parent, sides[0]), split, Path(parent, sides[1]))
         found += [Entry(prefix + pair.name, pair.degraded, pair.clean) for pair in pairs]
@@ -84,6 +83,17 @@ def sided(folder: Path, split: str, clean: Path | None) -> list[Entry]:
         names = ", ".join(f"{a}/ and {b}/" for a, b in _SIDES[:4])
         raise DataError(f"{folder}: no two sub-folders of a pair in it ({names}, …)")
     return found
+
+
+def split_sided(folder: Path, split: str, clean: Path | None) -> list[Entry]:
+    """`sided` in the folder `train` or `test`, wherever it lies. GoPro (GOPRO_Large):
+    `train/GOPR0372_07_00/{blur,sharp}/000047.png`; the gamma-corrected `blur_gamma` is left out.
+    Rain13K: `train/Rain13K/{input,target}/1.jpg`, and each of its tests."""
+    roots = [Path(parent, split) for parent, folders, _ in os.walk(folder) if split in folders]
+    if len(roots) != 1:
+        where = f"{len(roots)} folders" if roots else "no folder"
+        raise DataError(f"{folder}: {where} {split!r} in it; give the folder as it was unpacked")
+    return sided(roots[0], split, clean)
 
 
 def sidd_medium(folder: Path, split: str, clean: Path | None) -> list[Entry]:
@@ -109,11 +119,11 @@ def sidd_medium(folder: Path, split: str, clean: Path | None) -> list[Entry]:
 
 def spa(folder: Path, split: str, clean: Path | None) -> list[Entry]:
     """SPA-Data: `real_world.txt` (train) and `real_test_1000.txt` (test) list a rainy and a clean
-    image a line; many rainy ones share one clean image. Without the list, two sub-folders."""
+    image a line; many rainy ones share one clean image. Without the list, `split_sided`."""
     name = {"train": "real_world.txt", "test": "real_test_1000.txt"}[split]
     lists = sorted(folder.rglob(name))
     if not lists:
-        return sided(folder, split, clean)
+        return split_sided(folder, split, clean)
     return [Entry(stem, first, second) for stem, first, second in read_pairs(lists[0], 0, folder)]
 
 
@@ -130,12 +140,6 @@ def realblur_j(folder: Path, split: str, clean: Path | None) -> list[Entry]:
     return [Entry(stem, first, second) for stem, first, second in read_pairs(lists[0], 1, folder)]
 
 
-def gopro(folder: Path, split: str, clean: Path | None) -> list[Entry]:
-    """GoPro (GOPRO_Large): `train/GOPR0372_07_00/{blur,sharp}/000047.png`. The gamma-corrected
-    `blur_gamma` is left out."""
-    return sided(folder, split, clean)
-
-
 def flist(file: Path, split: str, clean: Path | None) -> list[Entry]:
     """The published code's text lists: a path a line; with `clean`, a second list."""
     return [Entry(*entry) for entry in pair_lists(file, clean)]
@@ -147,8 +151,8 @@ LAYOUTS: dict[str, Reader] = {
     "sidd-medium": sidd_medium,
     "spa": spa,
     "realblur-j": realblur_j,
-    "gopro": gopro,
-    "rain13k": sided,
+    "gopro": split_sided,
+    "rain13k": split_sided,
     "flist": flist,
 }
 
