@@ -158,7 +158,7 @@ def _plan(
             failures.append(f"{names[number]}: degraded and clean are of different sizes, {sizes}")
             continue
         crops = tuple(grid.cut(*shapes[0]))
-        found = tuple(str(path) for path in paths)
+        found = tuple(str(path.absolute()) for path in paths)
         jobs.append(_Job(number, found, shapes[0], crops, offset, targets))
         offset += _bytes(jobs[-1])
     return jobs
@@ -325,7 +325,7 @@ def _finish(
         "plan": _digest(plan),
         "bytes": total,
         "failures": list(failures),
-        "images": [(name, str(Path(job.files[side]).absolute())) for name, job in kept],
+        "images": [(name, job.files[side]) for name, job in kept],
         "crops": crops,
     }
     # names of files may be any bytes, which JSON keeps escaped

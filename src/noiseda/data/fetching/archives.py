@@ -125,13 +125,16 @@ def _untar(archive: Path, folder: Path, progress: Progress | None) -> None:
 
 
 def _refuse_unended(archive: Path, file: tarfile.TarFile) -> None:
-    """A tar that is cut off between two entries reads like a whole one, but for its end."""
+    """A tar that is cut off between two entries reads like a whole one, but for its end; and the
+    checksum of what it is compressed in comes last of all."""
     source = file.fileobj
     if source is None:
         return
     source.seek(file.offset)
     if source.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
         raise DataError(f"{archive}: cut off, it has no end; download it again")
+    while source.read(_COPY):
+        pass
 
 
 def _refuse_full(folder: Path, archive: Path, needed: int) -> None:

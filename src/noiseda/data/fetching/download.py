@@ -55,7 +55,7 @@ def download(
     if not url.startswith(("http://", "https://")):
         raise DataError(f"{url}: only http and https are downloaded; use --from-local FILE")
     pooch.get_logger().setLevel("CRITICAL")
-    if path.exists() and checksum and not pooch.hash_matches(str(path), checksum):
+    if path.exists() and checksum and not agrees(path, checksum):
         raise DataError(f"{path}: exists and is another file than {url}; remove or rename it")
     resuming = _Resuming(path, progress, timeout, pause)
     try:
@@ -79,6 +79,13 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def agrees(path: Path, checksum: str) -> bool:
+    """Whether a file has this checksum, `algorithm:digest`."""
+    algorithm, _, digest = checksum.partition(":")
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, algorithm).hexdigest() == digest
+
+
 class _Resuming:
     """A downloader for pooch."""
 
@@ -99,7 +106,11 @@ class _Resuming:
             try:
                 whole = self._attempt(url)
                 why = f"it ended at {self._size()} bytes"
-            except (requests.ConnectionError, requests.Timeout) as error:
+            except (
+                requests.ConnectionError,
+                requests.Timeout,
+                requests.exceptions.ChunkedEncodingError,
+            ) as error:
                 whole, why = False, _reason(error)
             except requests.RequestException as error:
                 raise DataError(f"{url}: {error}") from None

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from noiseda.data.catalogue import File, PublicSet
-from noiseda.data.extras import require
 from noiseda.data.fetching.archives import unpack
-from noiseda.data.fetching.download import download, sha256
+from noiseda.data.fetching.download import agrees, download, sha256
 from noiseda.errors import DataError, OptionError
 from noiseda.files import write_whole
 
@@ -118,7 +117,7 @@ def _local(
     known = next((file for file in chosen.files if file.name == archive.name), None)
     wanted = f"sha256:{checksum}" if checksum else known.checksum if known else None
     digest = sha256(archive)
-    if wanted is not None and not _agrees(archive, wanted, digest):
+    if wanted is not None and not agrees(archive, wanted):
         raise DataError(
             f"{archive}: has another checksum than the expected {wanted}; if it is right all the "
             f"same, pass --sha256 {digest}"
@@ -126,12 +125,6 @@ def _local(
     target = unpack(archive, folder, lambda d, t: tell(f"unpacking {archive.name}", d, t))
     _remember(folder, str(archive.absolute()), target, digest)
     return Fetched(str(archive), target, digest, wanted is not None, True)
-
-
-def _agrees(archive: Path, wanted: str, digest: str) -> bool:
-    if wanted.startswith("sha256:"):
-        return wanted == f"sha256:{digest}"
-    return require("pooch").hash_matches(str(archive), wanted)
 
 
 def _record(folder: Path) -> dict:
