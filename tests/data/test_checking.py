@@ -143,7 +143,7 @@ def test_rain100l_is_bsds500(tmp_path: Path) -> None:
     """Some of the known overlap, and as many that are not in it; the study has all of them."""
     known = (DATA / "rain100l" / "bsds500_overlap.txt").read_text().split()
     overlap = [name for name in known if name.startswith("val/")][:4]
-    others = [path for path in sorted((DATA / "bsds500/val").iterdir())][:40]
+    others = sorted((DATA / "bsds500/val").iterdir())[:40]
     chosen = [DATA / "bsds500" / name for name in overlap]
     chosen += [path for path in others if f"val/{path.name}" not in known][:4]
     (tmp_path / "train").mkdir()

@@ -50,7 +50,12 @@ def test_goes_on_where_it_broke_off(server: Server, tmp_path: Path) -> None:
     assert get(server, tmp_path / "a.zip") == SHA256
     assert server.asked[0] is None
     starts = [int(asked.removeprefix("bytes=")[:-1]) for asked in server.asked[1:] if asked]
-    assert starts == [400_000, 700_000, 700_000 + (len(CONTENT) - 700_000) // 2]
+    # but for the chunk that was under way
+    expected = 0
+    for start, came in zip(starts, (400_000, 300_000, None), strict=True):
+        expected += (len(CONTENT) - expected) // 2 if came is None else came
+        assert expected - 20_000 < start <= expected
+        expected = start
 
 
 def test_goes_on_in_another_call(server: Server, tmp_path: Path) -> None:
@@ -62,7 +67,9 @@ def test_goes_on_in_another_call(server: Server, tmp_path: Path) -> None:
     assert left(tmp_path / "a.zip") == ["a.zip.part", "a.zip.part.json"]
     asked = len(server.asked)
     assert get(server, tmp_path / "a.zip") == SHA256
-    assert server.asked[asked:] == ["bytes=500000-"]
+    (wanted,) = server.asked[asked:]
+    assert wanted is not None
+    assert 480_000 < int(wanted.removeprefix("bytes=")[:-1]) <= 500_000
     assert left(tmp_path / "a.zip") == ["a.zip"]
 
 

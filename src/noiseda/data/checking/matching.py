@@ -65,6 +65,8 @@ def sharing_points(
     number, places = number[promising], places[promising]
     order = np.argsort(number, kind="stable")
     number, places = number[order], places[order]
+    if not len(number):
+        return {}
     starts = np.flatnonzero(np.diff(number, prepend=-1))
     parts = np.split(places, starts[1:])
     return {

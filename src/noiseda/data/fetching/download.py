@@ -20,7 +20,8 @@ from noiseda.errors import DataError
 Progress = Callable[[int, int | None], None]
 """Called with the bytes that are there and that there will be, if known."""
 
-_CHUNK = 1 << 18
+# what has come of a chunk when the connection breaks is lost
+_CHUNK = 1 << 14
 # seconds to connect, and without a byte, before a connection counts as stalled
 _TIMEOUT = (10.0, 30.0)
 # attempts that bring nothing before it is given up
