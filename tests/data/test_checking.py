@@ -140,14 +140,15 @@ def test_flat_images_are_not_all_the_same(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not (DATA / "rain100l").is_dir(), reason=f"no shared images in {DATA}")
 def test_rain100l_is_bsds500(tmp_path: Path) -> None:
-    """Some of the known overlap, and as many that are not in it; the study has all of them."""
-    known = (DATA / "rain100l" / "bsds500_overlap.txt").read_text().split()
-    overlap = [name for name in known if name.startswith("val/")][:4]
-    others = sorted((DATA / "bsds500/val").iterdir())[:40]
-    chosen = [DATA / "bsds500" / name for name in overlap]
-    chosen += [path for path in others if f"val/{path.name}" not in known][:4]
-    (tmp_path / "train").mkdir()
-    for path in chosen:
-        (tmp_path / "train" / path.name).symlink_to(path)
-    report = check([tmp_path / "train"], test=[DATA / "rain100l" / "clean"], workers=1)
-    assert {finding.image.name for finding in report.findings} == {Path(n).name for n in overlap}
+    """Four of the known overlap among images that are not in it."""
+    same = {"train/100075": "1", "train/105019": "2", "val/260058": "83", "val/291000": "99"}
+    others = ["test/100007", "test/100039", "test/100099", "test/101027"]
+    train = [DATA / "bsds500" / f"{name}.jpg" for name in [*same, *others]]
+    test = [DATA / "rain100l" / "clean" / f"{name}.png" for name in [*same.values(), "5", "6"]]
+    for folder, paths in (("train", train), ("test", test)):
+        (tmp_path / folder).mkdir()
+        for path in paths:
+            (tmp_path / folder / path.name).symlink_to(path)
+    report = check([tmp_path / "train"], test=[tmp_path / "test"], workers=1)
+    expected = {(f"{name.partition('/')[2]}.jpg", f"{copy}.png") for name, copy in same.items()}
+    assert found(report, "leak") == expected
