@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 
 .PHONY: setup browser demo test lint format types check readme clean
 .PHONY: study-demo study-first-run study-loader study-measurement study-adaptation
-.PHONY: study-verdict study-shipped benchmark
+.PHONY: study-verdict study-adapt study-shipped benchmark
 
 setup: $(VENV)/.ready
 
@@ -59,10 +59,14 @@ study-measurement: setup
 	$(BIN)/python studies/measurement/run.py
 
 study-adaptation: setup
+	$(BIN)/python studies/adaptation/tune.py
 	$(BIN)/python studies/adaptation/run.py
 
 study-verdict: setup
 	$(BIN)/python studies/verdict/run.py
+
+study-adapt: setup
+	$(BIN)/python studies/adapt/run.py
 
 study-shipped: setup
 	$(BIN)/python studies/shipped/run.py

@@ -31,14 +31,14 @@ FILES = {
     "benchmarks/results.json": "make benchmark",
     "studies/first-run/results.json": "make study-first-run",
     "studies/loader/results.json": "make study-loader",
-    "studies/adaptation/renoir-results.json": "make study-adaptation",
+    "studies/adaptation/renoir-equal-time.json": "make study-adaptation",
     "studies/verdict/results.json": "make study-verdict",
 }
 DEMO_METHODS = {
     "input": "input",
     "vanilla": "vanilla",
     "vanilla-continued": "vanilla, continued",
-    "noise-space": "noise-space adapted",
+    "adapted": "adapted to the photos",
 }
 
 
@@ -86,8 +86,8 @@ def demo(results: Results) -> str:
 
 
 def adaptation(results: Results) -> str:
-    results.get("studies/adaptation/renoir-results.json", "summary")
-    known = ADAPTATION.results(results.root / "studies" / "adaptation")
+    results.get("studies/adaptation/renoir-equal-time.json", "summary")
+    known = ADAPTATION.results("equal-time", results.root / "studies" / "adaptation")
     lines = [
         "**Adaptation on photos whose ground truth it never sees** "
         "([study](studies/adaptation/README.md)):",

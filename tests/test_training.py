@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
+import weakref
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -138,3 +140,18 @@ def test_a_trial_is_like_the_run(recipe_file: Path, monkeypatch: pytest.MonkeyPa
     # what would be refused after the data was opened is refused before
     with pytest.raises(OptionError, match=r"data.batch 6 must be a multiple of the 4 devices"):
         trial(recipe_file, devices=2, nodes=2)
+
+
+def test_a_training_leaves_nothing_behind(recipe_file: Path) -> None:
+    modules: list[weakref.ref[Any]] = []
+
+    class Watch(lightning.Callback):
+        def on_train_start(self, trainer: lightning.Trainer, pl_module: Any) -> None:
+            modules.append(weakref.ref(pl_module))
+
+    handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    short = {"training.images": 4, "objective": "vanilla"}
+    train(read_recipe(recipe_file, short), recipe_file.parent / "run", callbacks=[Watch()])
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == handlers
+    gc.collect()
+    assert [module() for module in modules] == [None]

@@ -24,7 +24,10 @@ RECIPE = HERE / "recipe.yaml"
 START = (RUNS.parent / "first-run" / "vanilla-0").resolve()
 # of each continuation at equal wall time
 MINUTES = 5.0
-METHODS = ("input", "start", "vanilla", "two-scale", "noise-space", "oracle")
+METHODS = ("input", "start", "vanilla", "two-scale", "two-scale-photos", "noise-space", "oracle")
+RIVALS = ("bm3d", "nlm", "dann", "dsn", "pixelda", "cycada", "neighbor2neighbor", "ap-bsn")
+# what is in each table, and over how many seeds
+TABLES = {"equal-time": ((*METHODS, *RIVALS), 3), "equal-steps": (METHODS, 1)}
 
 
 def start() -> Path:
@@ -38,22 +41,26 @@ def start() -> Path:
     return START
 
 
-def compare(target: str, methods: list[str], seeds: int) -> None:
+def compare(target: str, view: str, methods: list[str], seeds: int) -> None:
     recipe = read_recipe(RECIPE, {**keys(target), "training.start": str(start())})
     folder = RUNS / target
-    Comparison(recipe, folder, methods, seeds, minutes=MINUTES).run()
-    for file in ("results.json", "table.csv"):
-        shutil.copyfile(folder / file, HERE / f"{target}-{file}")
-    # a PNG of photos is ten times as large
-    images.write(HERE / f"{target}-picture.jpg", images.read_rgb8(folder / "picture.png"))
+    Comparison(recipe, folder, methods, seeds, minutes=MINUTES, views=[view]).run()
+    shutil.copyfile(folder / "results.json", HERE / f"{target}-{view}.json")
+    if view == "equal-time":
+        # a PNG of photos is ten times as large
+        images.write(HERE / f"{target}-picture.jpg", images.read_rgb8(folder / "picture.png"))
     (HERE / "README.md").write_text(readme())
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--targets", default=",".join(TARGETS))
-    parser.add_argument("--methods", default=",".join(METHODS))
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--views", default=",".join(TABLES))
+    parser.add_argument("--methods", help="fewer than all")
+    parser.add_argument("--seeds", type=int, help="fewer than all")
     given = parser.parse_args()
     for name in given.targets.split(","):
-        compare(name, given.methods.split(","), given.seeds)
+        for view in given.views.split(","):
+            methods, seeds = TABLES[view]
+            chosen = given.methods.split(",") if given.methods else methods
+            compare(name, view, list(chosen), given.seeds or seeds)

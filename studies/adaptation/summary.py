@@ -14,9 +14,9 @@ TARGETS = ("renoir", "polyu", "camera")
 VIEWS = {"equal-steps": "equal steps", "equal-time": "equal wall time"}
 
 
-def results(folder: Path = HERE) -> dict[str, dict[str, Any]]:
+def results(view: str, folder: Path = HERE) -> dict[str, dict[str, Any]]:
     """By target, of those that were measured."""
-    files = {target: folder / f"{target}-results.json" for target in TARGETS}
+    files = {target: folder / f"{target}-{view}.json" for target in TARGETS}
     return {name: json.loads(path.read_text()) for name, path in files.items() if path.exists()}
 
 
@@ -62,16 +62,43 @@ def _plural(number: int, name: str) -> str:
     return f"{number} {name}{'s' * (number != 1)}"
 
 
+def tuning(file: Path = HERE / "tuning.json") -> list[str]:
+    """What the search over settings found."""
+    found = json.loads(file.read_text())
+    lines = [
+        "| method | settings: gain over vanilla, dB (source) |",
+        "|---|---|",
+    ]
+    for method, tried in found["methods"].items():
+        best = max(one["gain"] for one in tried)
+        cells = []
+        for one in tried:
+            options = ", ".join(f"{key} {value}" for key, value in one["options"].items())
+            text = f"{options}: {one['gain']:+.2f} ({one['source']:+.2f})"
+            cells.append(f"**{text}**" if one["gain"] == best else text)
+        lines.append(f"| {method} | {'; '.join(cells)} |")
+    return lines
+
+
 def readme() -> str:
-    known = results()
     parts = ["# Adaptation on real photos", (HERE / "about.md").read_text().strip()]
-    for view in VIEWS:
-        parts.append("\n".join(overview(known, view)))
-    for target, found in known.items():
-        parts += [f"## {target}", tables_text(found), "\n\n".join(notes(found))]
-        parts.append(f"![held-out photos of {target}]({target}-picture.jpg)")
+    tables = {view: results(view) for view in VIEWS}
+    for view, known in tables.items():
+        if known:
+            parts.append("\n".join(overview(known, view)))
+    for target in TARGETS:
+        found = [known[target] for known in tables.values() if target in known]
+        if found:
+            parts += [f"## {target}", *(tables_text(one) for one in found)]
+            parts += ["\n\n".join(notes(found[-1])), _picture(target)]
+    if (HERE / "tuning.json").exists():
+        parts += ["## Settings", (HERE / "tuning.md").read_text().strip(), "\n".join(tuning())]
     parts.append((HERE / "tried.md").read_text().strip())
     return "\n\n".join(parts) + "\n"
+
+
+def _picture(target: str) -> str:
+    return f"![held-out photos of {target}]({target}-picture.jpg)"
 
 
 if __name__ == "__main__":

@@ -92,6 +92,21 @@ def test_a_comparison(recipe: Path, command: Command) -> None:
     kept = [c for c in results["cells"] if c["method"] in ("oracle", "vanilla") and not c["seed"]]
     assert [c for c in fewer["cells"] if c["method"] in ("oracle", "vanilla")] == kept
 
+    # one view alone: its table is the same
+    one = (*METHODS, "--seeds", 2, "--view", "equal-steps")
+    code, out, err = command("compare", recipe, *one, "-o", "out")
+    assert code == 0, err
+    assert stamps() == before
+    assert "equal wall time" not in out.lower()
+    single = json.loads((folder / "results.json").read_text())
+    both = {row["method"]: row for row in results["summary"] if row["view"] == "equal-steps"}
+    assert {row["method"]: row for row in single["summary"]} == both
+    code, _, err = command("compare", recipe, "--view", "equal-luck", "-o", "out")
+    assert (code, err.strip()) == (
+        2,
+        "noiseda: --view equal-luck: choose equal-steps, equal-time or both",
+    )
+
     # another recipe is told before anything is done
     change = ("--set", "training.learning_rate=0.5")
     code, out, err = command("compare", recipe, *METHODS, *change, "-o", "out")

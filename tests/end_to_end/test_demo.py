@@ -21,15 +21,24 @@ def test_demo(noiseda: Run, tmp_path: Path) -> None:
     folder = tmp_path / "my: demo #1 ${x}"
     code, out, shown = in_terminal("demo", "-o", folder, "--scale", "0.004")
     assert code == 0, shown
-    for word in ("input", "vanilla, continued", "noise-space adapted", "PSNR [rgb]", "SSIM [rgb]"):
+    for word in (
+        "input",
+        "vanilla, continued",
+        "adapted to the photos",
+        "PSNR [rgb]",
+        "SSIM [rgb]",
+    ):
         assert word in out
-    phases = ["making the data 17/17", "1/3 vanilla training 32/32"]
-    phases += ["3/3 noise-space adaptation 8/8", "restoring held-out photos 100%", "scoring 12/12"]
+    assert "without ground truth: The adapted" in out or "without ground truth: No diff" in out
+    phases = ["making the data 19/19", "1/3 training on synthetic pairs 32/32"]
+    phases += ["3/3 training on, for comparison 160/160", "restoring held-out photos 100%"]
+    phases += ["scoring 12/12"]
     told = re.sub(r"[ ━╸╺]+", " ", plain(shown))
     for phase in phases:
         assert phase in told
     scores = json.loads((folder / "scores.json").read_text())
     assert all(len(found["images"]) == 3 for found in scores.values())
+    assert (folder / "adapted" / "report.html").is_file()
     # the held-out photos were degraded, and none of the adapted network's training images is one
     clean, noisy = (
         images.list_images(folder / "data" / "held-out" / k) for k in ("clean", "noisy")
@@ -43,7 +52,7 @@ def test_demo(noiseda: Run, tmp_path: Path) -> None:
     }
     assert not seen & {path.stem for path in clean}
     # what it leaves: the adapted network, what it restored, and a picture
-    restored = images.read_rgb8(folder / "restored" / "noise-space" / "chelsea.png")
+    restored = images.read_rgb8(folder / "restored" / "adapted" / "chelsea.png")
     again = load(folder / "model.safetensors")(
         images.read_rgb8(folder / "data/held-out/noisy/chelsea.png")
     )

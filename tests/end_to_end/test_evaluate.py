@@ -73,7 +73,9 @@ def test_restored_folder(noiseda: Process, command: Command, folder: Path) -> No
     arguments = ["evaluate", "--restored", folder / "noisy", "--clean", folder / "clean"]
     files = ["--json", json_file, "--csv", csv_file]
     result = noiseda(*arguments, *files)
-    assert (result.returncode, result.stderr) == (0, "")
+    # a slow machine shows how far it is
+    told = [line for line in result.stderr.splitlines() if not line.startswith("scoring: ")]
+    assert (result.returncode, told) == (0, [])
     restored = {name: images.read_rgb8(folder / "noisy" / name) for name in NAMES}
     check(restored, folder / "clean", result.stdout, json_file, csv_file)
 
@@ -99,7 +101,9 @@ def test_restores_with_a_model(noiseda: Process, command: Command, folder: Path)
     arguments = ["evaluate", "--model", model, "--degraded", folder / "noisy"]
     arguments += ["--clean", folder / "clean", "--protocol", "rgb"]
     result = noiseda(*arguments, "--json", json_file, "--csv", csv_file)
-    assert (result.returncode, result.stderr) == (0, "")
+    # a slow machine shows how far it is
+    told = [line for line in result.stderr.splitlines() if not line.startswith("scoring: ")]
+    assert (result.returncode, told) == (0, [])
     network = load(model)
     restored = {name: network.pixels(images.read_rgb8(folder / "noisy" / name)) for name in NAMES}
     assert any((restored[n] != images.read_rgb8(folder / "noisy" / n)).any() for n in NAMES)

@@ -179,10 +179,10 @@ def test_figures_follow_the_results(results: Path) -> None:
 @pytest.mark.parametrize(
     ("file", "key"),
     [
-        ("docs/demo-scores.json", "noise-space"),
+        ("docs/demo-scores.json", "adapted"),
         ("studies/first-run/results.json", "steps_per_second"),
         ("studies/loader/results.json", "ratio"),
-        ("studies/adaptation/renoir-results.json", "summary"),
+        ("studies/adaptation/renoir-equal-time.json", "summary"),
         ("studies/verdict/results.json", "renoir"),
         *(("benchmarks/results.json", name) for name in ("restore", "step", "memory", "start")),
     ],

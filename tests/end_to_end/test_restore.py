@@ -60,7 +60,8 @@ def test_a_folder_inside_its_input(noiseda: Process, model: Path, tmp_path: Path
 
     first = noiseda(*arguments)
     assert first.returncode == 0, first.stderr
-    assert first.stderr == ""
+    # a slow machine shows how far it is
+    assert all(line.startswith("restoring: ") for line in first.stderr.splitlines())
     assert first.stdout.startswith(f"7 restored into {restored}")
     assert files(restored) == sorted([*names, "deep.png", "gray.png"])
     network = load(model)

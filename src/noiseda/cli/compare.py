@@ -48,6 +48,10 @@ def compare(
             show_default=False,
         ),
     ] = None,
+    view: Annotated[
+        str,
+        typer.Option(help="Which tables: equal-steps, equal-time, or both."),
+    ] = "both",
     overrides: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Override a key; repeatable."),
@@ -73,7 +77,7 @@ def compare(
 
         noiseda compare my-recipe.yaml --minutes 30 --dry-run
     """
-    from noiseda.comparison import Comparison, notes, outline, tables
+    from noiseda.comparison import VIEWS, Comparison, notes, outline, tables
     from noiseda.console import stderr, stdout
     from noiseda.errors import OptionError
     from noiseda.images.library import shown
@@ -84,9 +88,12 @@ def compare(
         names = [name.strip() for name in methods.split(",") if name.strip()]
         if not names:
             raise OptionError("--methods names none; give for example --methods noise-space,oracle")
+    if view not in (*VIEWS, "both"):
+        raise OptionError(f"--view {view}: choose equal-steps, equal-time or both")
+    views = tuple(VIEWS) if view == "both" else (view,)
     resolved = read_recipe(recipe, overrides or [])
     folder = output or Path("comparisons") / resolved.name
-    comparison = Comparison(resolved, folder, names, seeds, images, minutes)
+    comparison = Comparison(resolved, folder, names, seeds, images, minutes, views)
     if dry_run:
         stdout.print(outline(comparison), highlight=False, markup=False)
         return

@@ -30,7 +30,10 @@ def demo(
     from noiseda.demo import demo as run
     from noiseda.images.library import shown
 
-    result = run(output, overwrite, scale)
+    def say(text: str) -> None:
+        stdout.print(shown(text), highlight=False, markup=False)
+
+    result = run(output, overwrite, scale, say)
     table = Table(title=f"{len(HELD_OUT)} held-out photos, mean scores")
     for title in ("", "PSNR \\[rgb] dB", "SSIM \\[rgb]", "images"):
         table.add_column(title, justify="right" if title else "left")
@@ -39,5 +42,6 @@ def demo(
         mean = scores.mean
         table.add_row(name, f"{mean['psnr']:.2f}", f"{mean['ssim']:.4f}", str(len(scores.images)))
     stdout.print(table)
-    for file in ("model.safetensors", "comparison.png", "restored", "scores.json"):
+    say(f"What noiseda adapt said without ground truth: {result.verdict.sentence}")
+    for file in ("adapted/report.html", "comparison.png", "scores.json", "model.safetensors"):
         stdout.print(shown(output / file), highlight=False, markup=False)

@@ -6,7 +6,7 @@ learns from the ground truth of the real photos.
 
 from __future__ import annotations
 
-from noiseda.comparison.measure import gap_closure, summarise
+from noiseda.comparison.measure import VIEWS, gap_closure, summarise
 from noiseda.comparison.methods import UNTRAINED, known
 from noiseda.comparison.outline import outline
 from noiseda.comparison.report import notes, tables, tables_text
@@ -14,6 +14,7 @@ from noiseda.comparison.run import Comparison
 
 __all__ = [
     "UNTRAINED",
+    "VIEWS",
     "Comparison",
     "gap_closure",
     "known",

@@ -34,13 +34,14 @@ def picture(
     shown = [target[number * len(target) // count] for number in range(count)]
     degraded = [images.read(path).pixels for _, path, _ in shown]
     size = min(_CROP, *(min(image.shape[:2]) for image in degraded))
-    names = [row["method"] for row in results["summary"] if row["view"] == "equal-time"]
+    view = list(results["views"])[-1]
+    names = [row["method"] for row in results["summary"] if row["view"] == view]
     columns = []
     for name in ["input", *(name for name in names if name != "input")]:
         if name == "input":
             restored = degraded
         else:
-            restore = opened(_cell(results, name))
+            restore = opened(_cell(results, name, view))
             restored = [restore(image) for image in degraded]
         columns.append([_middle(_rgb8(image), size) for image in restored])
     columns.append([_middle(images.read_rgb8(clean), size) for _, _, clean in shown])
@@ -48,14 +49,12 @@ def picture(
     return side_by_side(list(zip(*columns, strict=True)), captions)
 
 
-def _cell(results: dict[str, Any], method: str) -> dict[str, Any]:
+def _cell(results: dict[str, Any], method: str, view: str) -> dict[str, Any]:
     seed = results["seeds"][0]
     return next(
         cell
         for cell in results["cells"]
-        if cell["method"] == method
-        and cell["seed"] in (seed, None)
-        and "equal-time" in cell["views"]
+        if cell["method"] == method and cell["seed"] in (seed, None) and view in cell["views"]
     )
 
 

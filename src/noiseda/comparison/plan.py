@@ -187,8 +187,8 @@ class Layout:
     methods: Sequence[Method]
     seeds: Sequence[int]
 
-    def cells(self, plan: Plan) -> list[Cell]:
-        """All trainings, in an order in which they can be done.
+    def cells(self, plan: Plan, views: Sequence[str] = tuple(VIEWS)) -> list[Cell]:
+        """All trainings that these views need, in an order in which they can be done.
 
         Raises:
             OptionError: a training would be longer than any may be.
@@ -199,11 +199,11 @@ class Layout:
                 found.append(self._pretraining(seed))
             for method in self.methods:
                 lengths: dict[int, list[str]] = {}
-                for view in VIEWS:
+                for view in views:
                     lengths.setdefault(plan.steps(method.name, view), []).append(view)
                 found += [
-                    self._continuation(method, seed, steps, tuple(views))
-                    for steps, views in lengths.items()
+                    self._continuation(method, seed, steps, tuple(shown))
+                    for steps, shown in lengths.items()
                 ]
         return found
 

@@ -45,6 +45,7 @@ class Comparison:
         images: of each continuation at equal steps; None for what the recipe says.
         minutes: of each continuation at equal wall time; None for as long as the slowest method
             takes for `images`.
+        views: what is trained and reported, of `measure.VIEWS`.
 
     Raises:
         NoiseDAError: an unknown method, images that do not fit, a folder of another comparison.
@@ -58,8 +59,10 @@ class Comparison:
         seeds: int = 1,
         images: int | None = None,
         minutes: float | None = None,
+        views: Sequence[str] = tuple(VIEWS),
     ) -> None:
         self.recipe = recipe
+        self.views = tuple(view for view in VIEWS if view in views)
         self.folder = folder
         chosen = list(names) if names else default_names(recipe)
         methods = trained(recipe, chosen)
@@ -95,7 +98,7 @@ class Comparison:
 
     def cells(self) -> list[Cell]:
         """All trainings, after `measured`."""
-        return self.layout.cells(self.plan)
+        return self.layout.cells(self.plan, self.views)
 
     def run(self) -> dict[str, Any]:
         """Train and score what is not done yet and write the results: `results.json`, `table.md`,
@@ -181,7 +184,7 @@ class Comparison:
             {
                 "method": name,
                 "seed": None,
-                "views": list(VIEWS),
+                "views": list(self.views),
                 "steps": 0,
                 "seconds": 0.0,
                 "folder": None,
@@ -198,8 +201,10 @@ class Comparison:
             "seeds": list(self.layout.seeds),
             "images": {"target": len(held_out.target), "source": len(held_out.source)},
             "views": {
-                "equal-steps": {"steps": plan.steps(VANILLA, "equal-steps")},
-                "equal-time": {"seconds": plan.seconds},
+                view: {"seconds": plan.seconds}
+                if view == "equal-time"
+                else {"steps": plan.steps(VANILLA, view)}
+                for view in self.views
             },
             "seconds_per_step": {m.name: plan.speeds[m.name] for m in self.layout.methods},
             "seconds_of_teaching": plan.teaching,

@@ -53,6 +53,7 @@ class Result:
         folder: with the model, the report and the restored photos.
         verdict: whether the adapted model is better than the start.
         kept: "adapted" or "start": which of them the folder's model is.
+        steps: of training that were planned.
         restored: how many photos were restored.
         failed: (photo, reason) of those that could not be.
     """
@@ -60,6 +61,7 @@ class Result:
     folder: Path
     verdict: Verdict
     kept: str
+    steps: int
     restored: int
     failed: list[tuple[Path, str]]
 
@@ -122,7 +124,8 @@ def tailor(
         state.write(folder)
         remove_leftovers(folder)
     assert state.kept is not None
-    return Result(folder, verdict, state.kept, count, failed)
+    assert state.steps is not None
+    return Result(folder, verdict, state.kept, state.steps, count, failed)
 
 
 @contextmanager

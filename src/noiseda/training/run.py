@@ -7,7 +7,7 @@ import logging
 import signal
 import threading
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -236,19 +236,30 @@ def _train_until(
         recipe.steps, recipe.data.batch, start, trainer.global_rank, trainer.world_size
     )
     batches = loader(prepared.samples, numbers, workers(recipe))
-    handler = signal.getsignal(signal.SIGINT)
     try:
-        trainer.fit(prepared.module, batches, ckpt_path=checkpoint, weights_only=True)
+        with _handlers():
+            trainer.fit(prepared.module, batches, ckpt_path=checkpoint, weights_only=True)
     except SystemExit:
-        # how Lightning ends on a Ctrl-C that comes before the first step, or on a second one; it
-        # ignores any further one
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGINT, handler)
+        # how Lightning ends on a Ctrl-C that comes before the first step, or on a second one
         raise KeyboardInterrupt from None
     except NonFiniteLossError as error:
         kept = newest_checkpoint(folder)
         remedy = f"the last good checkpoint is {kept}" if kept else "no checkpoint was written yet"
         raise NonFiniteLossError(f"{error}; {remedy}. Try a lower training.learning_rate") from None
+
+
+@contextlib.contextmanager
+def _handlers() -> Iterator[None]:
+    """Signal handlers are afterwards what they were: Lightning may leave one that ignores further
+    Ctrl-Cs, and one that keeps its trainer, and with it all that was trained, in memory."""
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in numbers}
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
 
 def _quiet() -> None:

@@ -1,0 +1,104 @@
+"""`noiseda adapt` on photos whose ground truth is known: what it gains, and what it says of that.
+
+    .venv/bin/python studies/adapt/run.py                      # everything (resumable)
+    .venv/bin/python studies/adapt/run.py --targets renoir --starts shipped
+
+Data: ../shared/data beside the project, or $NOISEDA_DATA. Runs go to runs/adapt.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import runpy
+import shutil
+from pathlib import Path
+from statistics import fmean
+from types import SimpleNamespace
+
+from summary import HERE, RESULTS, readme
+
+from noiseda import images, runtime
+from noiseda.checkpoint import open_model, shipped_model
+from noiseda.evaluation import protocol
+from noiseda.files import write_whole
+from noiseda.restoration import load
+from noiseda.tailoring import look, tailor
+
+STUDY = SimpleNamespace(**runpy.run_path(str(HERE.parent / "adaptation" / "targets.py")))
+RUNS: Path = STUDY.RUNS.parent / "adapt"
+STARTS = {
+    "shipped": shipped_model("denoise"),
+    "vanilla": STUDY.RUNS.parent / "first-run" / "vanilla-0",
+}
+MINUTES = 15.0
+
+
+def adapt(target: str, start: str, minutes: float) -> dict[str, object]:
+    """One run, with what is true of it."""
+    training, held_out = STUDY.split(target)
+    STUDY.keys(target)
+    source = STUDY.RUNS / "camera-photos" if target == "camera" else STUDY.DATA / target
+    home = RUNS / f"{target}-{start}"
+    photos, folder, model = home / "photos", home / "adapted", home / "adapted.safetensors"
+    photos.mkdir(parents=True, exist_ok=True)
+    for name in training:
+        if not (photos / name).exists():
+            shutil.copyfile(source / "noisy" / name, photos / name)
+
+    def say(text: str) -> None:
+        print(text, flush=True)
+        trained = folder / "work" / "run" / "model.safetensors"
+        # it is gone at the end if the verdict is against it
+        if trained.is_file():
+            shutil.copyfile(trained, model)
+
+    state = folder / "adapt.json"
+    if not (state.is_file() and json.loads(state.read_text())["finished"]):
+        tailor(photos, folder, STARTS[start], minutes, say=say)
+    found = json.loads(state.read_text())
+    judged = look(photos, open_model(STARTS[start])[1]).held_out
+    change = {
+        name: gain(source, names, STARTS[start], model)
+        for name, names in (("judged", judged), ("held_out", held_out))
+    }
+    times = {stage: round(seconds) for stage, seconds in found["times"].items()}
+    kept = {key: found[key] for key in ("steps", "kept", "verdict")}
+    return {**kept, "photos": len(training), "times": times, **change}
+
+
+def gain(source: Path, names: list[str], start: Path, adapted: Path) -> dict[str, object]:
+    """PSNR in dB of both models on photos with ground truth, and their difference by photo."""
+    clean = {path.stem: path for path in (source / "clean").iterdir()}
+    score = protocol("rgb").score
+    values = []
+    for model in (start, adapted):
+        restorer = load(model)
+        values.append([])
+        for name in names:
+            restored = restorer.pixels(images.read_rgb8(source / "noisy" / name))
+            truth = images.to_tensor(images.read_rgb8(clean[Path(name).stem]))
+            values[-1].append(float(score(images.to_tensor(restored), truth)["psnr"][0]))
+    before, after = values
+    return {
+        "start": round(fmean(before), 3),
+        "adapted": round(fmean(after), 3),
+        "by_photo": [round(b - a, 3) for a, b in zip(before, after, strict=True)],
+    }
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--targets", default=",".join(STUDY.TARGETS))
+    parser.add_argument("--starts", default=",".join(STARTS))
+    parser.add_argument("--minutes", type=float, default=MINUTES)
+    given = parser.parse_args()
+    runtime.prepare()
+    results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    for start in given.starts.split(","):
+        for target in given.targets.split(","):
+            name = f"{target} from {start}"
+            if name not in results:
+                results[name] = {"minutes": given.minutes, **adapt(target, start, given.minutes)}
+                write_whole(RESULTS, (json.dumps(results, indent=1) + "\n").encode())
+    (HERE / "README.md").write_text(readme())

@@ -1,0 +1,98 @@
+"""The small search behind recipe.yaml: four settings of each method, two minutes each.
+
+    .venv/bin/python studies/adaptation/tune.py        # resumable; tuning.json, for the README
+
+Adapted to ten of the photos that the study adapts to, scored on the five others: none of the
+photos of the study's tables. Their ground truth is used, for every method alike.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from run import RECIPE, start
+from targets import HERE, RUNS, keys, split
+
+from noiseda.comparison import Comparison
+from noiseda.files import write_whole
+from noiseda.training import read_recipe
+
+TARGET = "renoir"
+MINUTES = 2.0
+# to adapt to; the others are scored
+_PHOTOS = 10
+GRIDS: dict[str, list[dict[str, Any]]] = {
+    "noise-space": [{"weight": weight} for weight in (0.05, 0.2, 0.6, 2.0)],
+    "dann": [{"weight": weight} for weight in (0.01, 0.03, 0.1, 0.3)],
+    "dsn": [{"similarity": weight} for weight in (0.003, 0.01, 0.025, 0.1)],
+    "pixelda": [
+        {"adversarial": adversarial, "content": content}
+        for adversarial in (0.01, 0.05)
+        for content in (1.0, 10.0)
+    ],
+    "cycada": [
+        {"adversarial": adversarial, "feature": feature}
+        for adversarial in (0.01, 0.05)
+        for feature in (0.0, 0.02)
+    ],
+    "neighbor2neighbor": [
+        {"downsample": 2},
+        {"downsample": 3},
+        {"downsample": 2, "supervision": 1.0},
+        {"downsample": 3, "supervision": 1.0},
+    ],
+    "ap-bsn": [{"stride": stride} for stride in (2, 3, 4, 5)],
+    "two-scale": [
+        {"threshold": threshold, "content": content}
+        for threshold in (0.02, 0.04)
+        for content in ("source", "photos")
+    ],
+}
+
+
+def tune() -> None:
+    recipe = read_recipe(RECIPE, {**keys(TARGET), "training.start": str(start())})
+    base = recipe.compare.methods if recipe.compare else {}
+    settings = {
+        f"{name}-{number}": {**base.get(name, {}), "name": name, **options}
+        for name, grid in GRIDS.items()
+        for number, options in enumerate(grid, start=1)
+    }
+    names, _ = split(TARGET)
+    noisy = str(recipe.data.real[0].folder)
+    changed = {
+        **keys(TARGET),
+        "data.real": [{"folder": noisy, "include": names[:_PHOTOS]}],
+        "data.validation": {
+            "degraded": {"folder": noisy, "include": names[_PHOTOS:]},
+            "clean": str(recipe.data.truth[0]),
+        },
+        "training.start": str(start()),
+        "compare.methods": settings,
+    }
+    recipe = read_recipe(RECIPE, changed)
+    folder = RUNS / f"tuning-{TARGET}"
+    found = Comparison(
+        recipe, folder, ["start", *settings], minutes=MINUTES, views=["equal-time"]
+    ).run()
+    rows = {row["method"]: row for row in found["summary"]}
+    vanilla = rows["vanilla"]["psnr"]["mean"]
+    kept = {
+        name: [
+            {
+                "options": options,
+                "steps": rows[f"{name}-{number}"]["steps"],
+                "gain": round(rows[f"{name}-{number}"]["psnr"]["mean"] - vanilla, 3),
+                "source": round(rows[f"{name}-{number}"]["source_psnr_change"]["mean"], 3),
+            }
+            for number, options in enumerate(grid, start=1)
+        ]
+        for name, grid in GRIDS.items()
+    }
+    result = {"target": TARGET, "minutes": MINUTES, "vanilla": vanilla, "methods": kept}
+    write_whole(HERE / "tuning.json", (json.dumps(result, indent=1) + "\n").encode())
+
+
+if __name__ == "__main__":
+    tune()
