@@ -136,6 +136,8 @@ def test_flat_images_are_not_all_the_same(tmp_path: Path) -> None:
         write(tmp_path / "train" / f"{number}.png", np.full((40, 50, 3), shade, np.uint8))
         write(tmp_path / "test" / f"{number}.png", np.full((30, 70, 3), shade, np.uint8))
     assert not check([tmp_path / "train"], test=[tmp_path / "test"], workers=1).findings
+    write(tmp_path / "train" / "again.png", np.full((40, 50, 3), 10, np.uint8))
+    assert found(check([tmp_path / "train"], workers=1), "duplicate") == {("0.png", "again.png")}
 
 
 @pytest.mark.skipif(not (DATA / "rain100l").is_dir(), reason=f"no shared images in {DATA}")

@@ -135,7 +135,8 @@ PREPARE += ["--size", "64", "--overlap", "16", "-o"]
 
 
 def test_killed_and_resumed(tmp_path: Path) -> None:
-    """In processes, killed as the power cut kills: the same store, and nothing cut twice."""
+    """In processes, the first of which is killed: the others end, and another call makes the same
+    store without cutting anything twice."""
     names = [f"{number:02d}.png" for number in range(24)]
     write_photos(tmp_path / "set/noisy", names, (200, 300))
     write_photos(tmp_path / "set/clean", names, (200, 300))
@@ -143,18 +144,22 @@ def test_killed_and_resumed(tmp_path: Path) -> None:
     subprocess.run([*PREPARE, "whole", "--workers", "2"], check=True, **options)
 
     journal = tmp_path / "out" / "degraded" / "unfinished.jsonl"
-    process = subprocess.Popen(
-        [*PREPARE, "out", "--workers", "2"], start_new_session=True, **options
-    )
+    quiet = {**options, "stderr": subprocess.DEVNULL}
+    process = subprocess.Popen([*PREPARE, "out", "--workers", "2"], start_new_session=True, **quiet)
     try:
         while process.poll() is None and not (
             journal.exists() and journal.read_bytes().count(b"\n") > 3
         ):
             time.sleep(0.002)
     finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
+        process.kill()
+        process.wait()
     assert process.returncode == -signal.SIGKILL
+    end = time.monotonic() + 30
+    with pytest.raises(ProcessLookupError):
+        while time.monotonic() < end:
+            os.killpg(process.pid, 0)
+            time.sleep(0.02)
     assert is_prepared(tmp_path / "out" / "degraded")
     with pytest.raises(DataError, match="not finished; run the same"):
         choose([Selection(folder=tmp_path / "out" / "degraded")])

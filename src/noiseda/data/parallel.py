@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from typing import TypeVar
@@ -22,6 +24,19 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def _begin() -> None:
+    """In a worker: leave Ctrl-C to the parent, and do not outlive it, however it ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+
+    def watch() -> None:
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
 def each(work: Callable[[T], R], jobs: Sequence[T], workers: int | None = None) -> Iterator[R]:
     """The result of every job, in order, as they are done.
 
@@ -36,7 +51,8 @@ def each(work: Callable[[T], R], jobs: Sequence[T], workers: int | None = None) 
         return
     # a forked process would inherit libvips without its threads
     context = multiprocessing.get_context("forkserver" if os.name == "posix" else "spawn")
-    pool = ProcessPoolExecutor(min(workers, len(jobs)), mp_context=context)
+    workers = min(workers, len(jobs))
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_begin)
     try:
         waiting: list[Future[R]] = []
         following = iter(jobs)

@@ -164,7 +164,7 @@ def _duplicates(group: list[_Described], tell: Progress) -> list[Finding]:
         value = _whole(group[a], group[b], gray, _TWICE)
         if value is not None:
             found.append(Finding("duplicate", group[a].path, group[b].path, "the same", value))
-        tell("comparing", done, len(pairs))
+        tell("comparing with each other", done, len(pairs))
     return found
 
 
@@ -196,7 +196,7 @@ def _leaks(training: list[_Described], test: list[_Described], tell: Progress) -
                 found.append(
                     Finding("leak", training[a].path, part[b].path, text, round(detail, 3))
                 )
-        tell("comparing", min(start + _TOGETHER, len(test)), len(test))
+        tell("comparing with the test", min(start + _TOGETHER, len(test)), len(test))
     return found
 
 
@@ -211,7 +211,11 @@ def _whole(
     scale = (b.height * b.width / (a.height * a.width)) ** 0.5
     if not 0.95 < (b.height / a.height) / (b.width / a.width) < 1.05:
         return None
-    plain, detail, _, _ = likeness(gray(first.path), gray(second.path), scale, 0.0, 0.0)
+    ours, theirs = gray(first.path), gray(second.path)
+    if np.array_equal(ours, theirs):
+        # also if it is flat, and has nothing to correlate
+        return 1.0
+    plain, detail, _, _ = likeness(ours, theirs, scale, 0.0, 0.0)
     return round(detail, 3) if detail >= least[0] and plain >= least[1] else None
 
 
