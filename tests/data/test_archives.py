@@ -7,12 +7,14 @@ import stat
 import tarfile
 import zipfile
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
 from noiseda.data.fetching import unpack
 from noiseda.errors import DataError
 
+MODES: dict[str, Literal["w", "w:gz", "w:xz"]] = {".tar": "w", ".gz": "w:gz", ".xz": "w:xz"}
 FILES = {"set/a.png": b"a" * 5000, "set/sub/b.png": b"b" * 70_000, "set/c.txt": b""}
 
 
@@ -24,7 +26,7 @@ def make_zip(path: Path, files: dict[str, bytes] = FILES) -> Path:
 
 
 def make_tar(path: Path, files: dict[str, bytes] = FILES) -> Path:
-    with tarfile.open(path, "w:" + path.suffix.removeprefix(".tar").removeprefix(".")) as file:
+    with tarfile.open(path, MODES[path.suffix]) as file:
         for name, content in files.items():
             member = tarfile.TarInfo(name)
             member.size = len(content)

@@ -121,8 +121,8 @@ def test_prepare_and_train(
     assert out == "crops/degraded: 12 crops of 2 images\ncrops/clean: 12 crops of 2 images\n"
     options = ["--set", "data.clean=crops/clean", "--set", "data.real=crops/degraded"]
     options += ["--set", "training.images=4"]
-    code, _, _ = command("train", recipe_file, "-o", "run", *options)
-    assert code == 0
+    code, _, err = command("train", recipe_file, "-o", "run", *options)
+    assert code == 0, err
     oracle = ["--set", "objective={name: supervised}", "--set", "data.truth=crops/clean"]
     code, _, _ = command("train", recipe_file, "-o", "oracle", *options, *oracle)
     assert code == 0
