@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 
 .PHONY: setup browser demo test lint format types check readme clean
 .PHONY: study-demo study-first-run study-loader study-measurement study-adaptation
-.PHONY: study-verdict study-adapt study-shipped benchmark
+.PHONY: study-verdict study-adapt study-shipped study-leaks benchmark
 
 setup: $(VENV)/.ready
 
@@ -54,6 +54,9 @@ study-first-run: setup
 
 study-loader: setup
 	$(BIN)/python studies/loader/run.py
+
+study-leaks: setup
+	$(BIN)/python studies/leaks/run.py
 
 study-measurement: setup
 	$(BIN)/python studies/measurement/run.py
