@@ -57,6 +57,9 @@ def luma(pixels: np.ndarray) -> np.ndarray:
 
 def resize(gray: np.ndarray, height: int, width: int) -> np.ndarray:
     """Gray values at another size: smoothed if smaller, then linear between pixel centres."""
+    while min(gray.shape[0] / height, gray.shape[1] / width) >= 4:
+        # wide filters on large images would take most of the time
+        gray = halved(gray)
     factors = gray.shape[0] / height, gray.shape[1] / width
     smooth = [max(0.0, 0.5 * (factor - 1)) for factor in factors]
     if max(smooth) > 0:
@@ -66,6 +69,13 @@ def resize(gray: np.ndarray, height: int, width: int) -> np.ndarray:
         for count, factor, size in zip((height, width), factors, gray.shape, strict=True)
     )
     return _between(_between(gray, rows, 0), columns, 1)
+
+
+def halved(gray: np.ndarray) -> np.ndarray:
+    """Means of 2×2 pixels; a last odd row or column is left out."""
+    height, width = (size // 2 * 2 for size in gray.shape)
+    even = gray[:height, :width]
+    return (even[::2, ::2] + even[1::2, ::2] + even[::2, 1::2] + even[1::2, 1::2]) / 4
 
 
 def _between(gray: np.ndarray, places: np.ndarray, axis: int) -> np.ndarray:

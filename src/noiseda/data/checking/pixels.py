@@ -68,11 +68,16 @@ def _part(
     top, left = max(int(y0), 0), max(int(x0), 0)
     bottom, right = min(int(np.ceil(y1)), gray.shape[0]), min(int(np.ceil(x1)), gray.shape[1])
     part = gray[top:bottom, left:right]
+    x0, x1, y0, y1 = x0 - left, x1 - left, y0 - top, y1 - top
+    while min((y1 - y0) / height, (x1 - x0) / width) >= 4:
+        part = halved(part)
+        # a pixel's corner at x is at x / 2 then
+        x0, x1, y0, y1 = x0 / 2, x1 / 2, y0 / 2, y1 / 2
     factor = (y1 - y0) / height, (x1 - x0) / width
     blur = [max(0.0, 0.5 * (value - 1)) for value in factor]
     if max(blur) > 0:
         part = ndimage.gaussian_filter(part, blur, mode="nearest", truncate=3.0)
-    rows = y0 - top + (np.arange(height) + 0.5) * factor[0] - 0.5
-    columns = x0 - left + (np.arange(width) + 0.5) * factor[1] - 0.5
+    rows = y0 + (np.arange(height) + 0.5) * factor[0] - 0.5
+    columns = x0 + (np.arange(width) + 0.5) * factor[1] - 0.5
     grid = np.meshgrid(rows, columns, indexing="ij")
     return ndimage.map_coordinates(part, grid, order=1, mode="nearest")
