@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
+from noiseda.data.checking.features import halved
+
 # longer side of the part that both show, when it is compared
 _SIDE = 96
 # by which the placement may be wrong, in pixels of that size
