@@ -12,9 +12,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pytest
 from scipy.io import loadmat, savemat
 
 from noiseda import images
+from noiseda.errors import DataError
+from noiseda.training import prepare, read_recipe
 from tests.conftest import ENVIRONMENT, photo, write_photos
 from tests.data.conftest import Server, leaves, server, write
 from tests.end_to_end.conftest import Command
@@ -123,13 +126,16 @@ def test_prepare_and_train(
     options += ["--set", "training.images=4"]
     code, _, err = command("train", recipe_file, "-o", "run", *options)
     assert code == 0, err
-    oracle = ["--set", "objective={name: supervised}", "--set", "data.truth=crops/clean"]
-    code, _, _ = command("train", recipe_file, "-o", "oracle", *options, *oracle)
-    assert code == 0
-    truth = ["--set", "data.truth=set/clean"]
-    assert "no prepared crops" in refused(
-        "train", recipe_file, "-o", "x", *options, *oracle, *truth
-    )
+    oracle = {
+        "data.clean": "crops/clean",
+        "data.real": "crops/degraded",
+        "data.truth": "crops/clean",
+        "objective": "supervised",
+    }
+    sample = prepare(read_recipe(recipe_file, oracle)).samples[3]
+    assert {"real", "truth"} <= sample.keys()
+    with pytest.raises(DataError, match="no prepared crops"):
+        prepare(read_recipe(recipe_file, {**oracle, "data.truth": "set/clean"}))
     # images that cannot be read are left out, and named
     (folder / "set/noisy/b.png").write_text("no image")
     code, out, err = command(*arguments, "--size", "24", "--overwrite")
