@@ -5,7 +5,8 @@ BIN := $(VENV)/bin
 
 .PHONY: setup browser demo test lint format types check readme clean
 .PHONY: study-demo study-first-run study-loader study-measurement study-adaptation
-.PHONY: study-verdict study-adapt study-shipped study-degradations study-networks benchmark
+.PHONY: study-verdict study-adapt study-shipped study-degradations study-networks study-leaks
+.PHONY: benchmark
 
 setup: $(VENV)/.ready
 
@@ -54,6 +55,9 @@ study-first-run: setup
 
 study-loader: setup
 	$(BIN)/python studies/loader/run.py
+
+study-leaks: setup
+	$(BIN)/python studies/leaks/run.py
 
 study-measurement: setup
 	$(BIN)/python studies/measurement/run.py

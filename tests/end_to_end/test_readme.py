@@ -9,14 +9,15 @@ import shlex
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from noiseda import networks
+from noiseda import images, networks
 from noiseda.checkpoint import save, write_published
-from tests.conftest import ENVIRONMENT, write_photos
+from tests.conftest import ENVIRONMENT, photo, write_photos
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -78,6 +79,13 @@ def prepare(folder: Path) -> None:
     network = networks.build("unet", width=4, depth=2, value_range="signed")
     write_published(folder / "published-derain.pth", network, "derain")
     (folder / "my-recipe.yaml").write_text(RECIPE)
+    (folder / "held-out").mkdir()
+    images.write(folder / "held-out" / "h.png", photo(80, 96, seed=50))
+    with zipfile.ZipFile(folder / "SIDD_Medium_Srgb.zip", "w") as archive:
+        for kind in ("NOISY", "GT"):
+            name = f"0001_{kind}_SRGB_010.PNG"
+            scene = "SIDD_Medium_Srgb/Data/0001_001_S6_00100_00060_3200_L"
+            archive.write(folder / "photos" / "a.png", f"{scene}/{name}")
 
 
 def test_commands(tmp_path: Path) -> None:
@@ -119,6 +127,8 @@ def test_commands(tmp_path: Path) -> None:
     assert (tmp_path / "derain-again.pth").exists()
     assert (tmp_path / "my-run" / "diagnosis" / "diagnosis.png").exists()
     assert (tmp_path / "drawn" / "samples.png").exists()
+    assert (tmp_path / "sidd-crops" / "crops.json").exists()
+    assert (tmp_path / "leaks.json").exists()
 
 
 def test_python(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import typer
 from noiseda import runtime
 from noiseda.cli.adapt import adapt
 from noiseda.cli.compare import compare
+from noiseda.cli.data import data
 from noiseda.cli.degrade import degrade
 from noiseda.cli.demo import demo
 from noiseda.cli.diagnose import diagnose
@@ -44,6 +45,7 @@ app.command()(degrade)
 app.command()(demo)
 app.add_typer(models, name="models")
 app.add_typer(networks, name="networks")
+app.add_typer(data, name="data")
 app.add_typer(recipes, name="recipes")
 
 

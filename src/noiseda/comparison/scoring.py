@@ -18,7 +18,7 @@ from noiseda.evaluation import check_sizes, evaluate, pair, protocol, to_json
 from noiseda.files import write_whole
 from noiseda.random import generator
 from noiseda.training import Recipe
-from noiseda.training.preparation import degradation, source_pairs
+from noiseda.training.sources import degradation, source_pairs
 
 PROTOCOL = "rgb"
 # of the degradation of source images: the same for every comparison

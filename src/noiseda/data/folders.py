@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import pydantic
 
 from noiseda import images
+from noiseda.data.crops import is_prepared, open_prepared
 from noiseda.errors import DataError
 
 
@@ -42,7 +43,7 @@ class Selection(pydantic.BaseModel):
     """Images of a folder and its sub-folders.
 
     Attributes:
-        folder: where they are.
+        folder: where they are; or a folder of crops that `noiseda data prepare` made.
         include: patterns of paths relative to the folder (`01*.png`, `indoor/*`); empty for all.
         exclude: patterns of those to leave out.
     """
@@ -55,17 +56,15 @@ class Selection(pydantic.BaseModel):
 
 
 def select(selections: Sequence[Selection]) -> list[tuple[str, Path]]:
-    """The chosen images as (path relative to the folder, path), folder by folder, sorted.
+    """The chosen images as (path relative to the folder, path), folder by folder, sorted. Of
+    prepared crops, the images they were cut from, by their names.
 
     Raises:
         DataError: a folder is missing or has no image, or its patterns leave none.
     """
     chosen: list[tuple[str, Path]] = []
     for selection in selections:
-        found = [
-            (path.relative_to(selection.folder).as_posix(), path)
-            for path in images.list_images(selection.folder)
-        ]
+        found = _found(selection.folder)
         kept = [
             (name, path)
             for name, path in found
@@ -79,6 +78,12 @@ def select(selections: Sequence[Selection]) -> list[tuple[str, Path]]:
             )
         chosen += kept
     return chosen
+
+
+def _found(folder: Path) -> list[tuple[str, Path]]:
+    if is_prepared(folder):
+        return open_prepared(folder).images
+    return [(path.relative_to(folder).as_posix(), path) for path in images.list_images(folder)]
 
 
 def _matches(name: str, patterns: Sequence[str]) -> bool:

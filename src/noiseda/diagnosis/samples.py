@@ -14,7 +14,7 @@ from noiseda import images
 from noiseda.data import select
 from noiseda.random import generator
 from noiseda.training import Recipe
-from noiseda.training.preparation import degradation, source_pairs, validation_pairs
+from noiseda.training.sources import degradation, source_pairs, validation_pairs
 
 
 @dataclass(frozen=True)

@@ -8,19 +8,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
-from noiseda import adaptation, degradations, diffusion, networks, runtime
+from noiseda import adaptation, diffusion, networks, runtime
 from noiseda.adaptation import NoiseSpace, Objective
 from noiseda.checkpoint import open_model, open_training_part
-from noiseda.console import progress_bar
-from noiseda.data import Selection, Store, TrainingSamples, open_store, select
+from noiseda.data import (
+    TrainingSamples,
+    choose,
+)
 from noiseda.errors import DataError, ModelFileError, OptionError
-from noiseda.evaluation import check_sizes, pair
 from noiseda.random import generator
 from noiseda.training.folder import refuse_unfit
 from noiseda.training.module import TrainingModule
 from noiseda.training.recipe import Recipe
+from noiseda.training.sources import degradation, open_role, source, truth, validation_pairs
 
 
 @dataclass
@@ -76,18 +77,16 @@ def prepare(recipe: Recipe, start: Path | None = None, checkpoint: Path | None =
     module = TrainingModule(recipe, restorer, objective)
     if checkpoint is not None:
         refuse_unfit(checkpoint, module)
-    source = {}
+    chosen = {}
     if objective.from_source:
         # also if it is not required: samples do not depend on the objective
-        source = _source(recipe)
-    chosen = source | {
-        role: _truth(recipe)
-        if role == "truth"
-        else [path for _, path in select(getattr(recipe.data, role))]
+        chosen = source(recipe)
+    chosen |= {
+        role: truth(recipe) if role == "truth" else choose(getattr(recipe.data, role))
         for role in wanted
     }
     validation = validation_pairs(recipe)
-    stores = {role: _store(recipe, role, paths) for role, paths in chosen.items()}
+    stores = {role: open_role(recipe, role, found) for role, found in chosen.items()}
     samples = TrainingSamples(
         stores.get("clean"),
         stores.get("real"),
@@ -247,96 +246,3 @@ def _start_predictor(objective: Objective, start: Path) -> bool:
             "equal, or leave the predictor out with: noiseda models convert --slim"
         ) from None
     return True
-
-
-def _store(recipe: Recipe, role: str, paths: list[Path]) -> Store:
-    with progress_bar("images") as bar:
-        task = bar.add_task(f"decoding {role} images", total=None, note="", visible=False)
-        return open_store(
-            paths,
-            recipe.data.cache,
-            lambda done, total: bar.update(task, completed=done, total=total, visible=True),
-        )
-
-
-def degradation(recipe: Recipe) -> degradations.Degradation | None:
-    """The recipe's, or None if it has none."""
-    if recipe.degradation is None:
-        return None
-    options = dict(recipe.degradation)
-    return degradations.build(options.pop("name"), **options)
-
-
-def _source(recipe: Recipe) -> dict[str, list[Path]]:
-    """Files of the source by role: "clean" and, if the recipe has pairs, "synthetic"."""
-    if not recipe.data.pairs:
-        return {"clean": [path for _, path in select(recipe.data.clean)]}
-    pairs = source_pairs(recipe)
-    return {
-        "clean": [clean for _, _, clean in pairs],
-        "synthetic": [degraded for _, degraded, _ in pairs],
-    }
-
-
-def source_pairs(recipe: Recipe) -> list[tuple[str, Path, Path]]:
-    """(name, degraded, clean) files of `data.pairs`.
-
-    Raises:
-        DataError: they cannot be paired, or differ in size; one message for all folders.
-        ImageError: a file that is no readable image, as far as its header shows it.
-    """
-    found: list[tuple[str, Path, Path]] = []
-    problems = []
-    with progress_bar() as bar:
-        # of several processes the first shows it
-        leads = bool(recipe.data.pairs) and rank_zero_only.rank == 0
-        bar.add_task("checking pairs", total=None, note="", visible=leads)
-        for one in recipe.data.pairs:
-            try:
-                found += _paired(one.degraded, one.clean)
-            except DataError as error:
-                problems.append(str(error))
-    if problems:
-        raise DataError(f"data.pairs: {' | '.join(problems)}")
-    return found
-
-
-def _paired(degraded: Selection, clean: Path) -> list[tuple[str, Path, Path]]:
-    """(name, degraded, clean) of a selection's images, of equal sizes."""
-    chosen = {name for name, _ in select([degraded])}
-    patterns = degraded.include or degraded.exclude
-    pairs = pair(degraded.folder, clean, only=chosen if patterns else None)
-    # now and not hours later
-    check_sizes(pairs)
-    return pairs
-
-
-def _truth(recipe: Recipe) -> list[Path]:
-    """The ground truth of each real photo, in the order of these."""
-    data = recipe.data
-    if len(data.truth) != len(data.real):
-        raise DataError(
-            f"data.truth names {len(data.truth)} folders and data.real {len(data.real)}; give one "
-            "of ground truth for each of photos, in the same order"
-        )
-    found: list[Path] = []
-    for photos, folder in zip(data.real, data.truth, strict=True):
-        truth = {photo: clean for _, photo, clean in _paired(photos, folder)}
-        found += [truth[photo] for _, photo in select([photos])]
-    return found
-
-
-def validation_pairs(recipe: Recipe) -> list[tuple[str, Path, Path]]:
-    """(name, degraded, clean) files of `data.validation`; none if the recipe has no such folders.
-
-    Raises:
-        NoiseDAError: they cannot be paired, or differ in size.
-    """
-    wanted = recipe.data.validation
-    if wanted is None:
-        return []
-    with progress_bar() as bar:
-        # of several processes the first shows it
-        leads = rank_zero_only.rank == 0
-        bar.add_task("checking validation images", total=None, note="", visible=leads)
-        return _paired(wanted.degraded, wanted.clean)

@@ -1,0 +1,126 @@
+"""The images of a recipe: found, paired, checked and opened."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lightning.pytorch.utilities.rank_zero import rank_zero_only
+
+from noiseda import degradations
+from noiseda.console import progress_bar
+from noiseda.data import (
+    Chosen,
+    Selection,
+    Store,
+    choose,
+    is_prepared,
+    open_chosen,
+    select,
+    truth_of,
+)
+from noiseda.errors import DataError
+from noiseda.evaluation import check_sizes, pair
+from noiseda.training.recipe import Recipe
+
+
+def open_role(recipe: Recipe, role: str, chosen: Chosen) -> Store:
+    with progress_bar("images") as bar:
+        task = bar.add_task(f"decoding {role} images", total=None, note="", visible=False)
+        return open_chosen(
+            chosen,
+            recipe.data.cache,
+            lambda done, total: bar.update(task, completed=done, total=total, visible=True),
+        )
+
+
+def degradation(recipe: Recipe) -> degradations.Degradation | None:
+    """The recipe's, or None if it has none."""
+    if recipe.degradation is None:
+        return None
+    options = dict(recipe.degradation)
+    return degradations.build(options.pop("name"), **options)
+
+
+def source(recipe: Recipe) -> dict[str, Chosen]:
+    """The source by role: "clean" and, if the recipe has pairs, "synthetic"."""
+    if not recipe.data.pairs:
+        return {"clean": choose(recipe.data.clean)}
+    clean, degraded = Chosen([], []), Chosen([], [])
+    for one in recipe.data.pairs:
+        if is_prepared(one.degraded.folder):
+            degraded.crops.append(one.degraded)
+            clean.crops.append(truth_of(one.degraded, one.clean))
+    pairs = source_pairs(recipe)
+    clean.paths.extend(path for _, _, path in pairs)
+    degraded.paths.extend(path for _, path, _ in pairs)
+    return {"clean": clean, "synthetic": degraded}
+
+
+def source_pairs(recipe: Recipe) -> list[tuple[str, Path, Path]]:
+    """(name, degraded, clean) files of `data.pairs`, without prepared crops.
+
+    Raises:
+        DataError: they cannot be paired, or differ in size; one message for all folders.
+        ImageError: a file that is no readable image, as far as its header shows it.
+    """
+    found: list[tuple[str, Path, Path]] = []
+    problems = []
+    with progress_bar() as bar:
+        # of several processes the first shows it
+        leads = bool(recipe.data.pairs) and rank_zero_only.rank == 0
+        bar.add_task("checking pairs", total=None, note="", visible=leads)
+        for one in recipe.data.pairs:
+            if is_prepared(one.degraded.folder):
+                # compared crop by crop when they are opened
+                continue
+            try:
+                found += _paired(one.degraded, one.clean)
+            except DataError as error:
+                problems.append(str(error))
+    if problems:
+        raise DataError(f"data.pairs: {' | '.join(problems)}")
+    return found
+
+
+def _paired(degraded: Selection, clean: Path) -> list[tuple[str, Path, Path]]:
+    """(name, degraded, clean) of a selection's images, of equal sizes."""
+    chosen = {name for name, _ in select([degraded])}
+    patterns = degraded.include or degraded.exclude
+    pairs = pair(degraded.folder, clean, only=chosen if patterns else None)
+    # now and not hours later
+    check_sizes(pairs)
+    return pairs
+
+
+def truth(recipe: Recipe) -> Chosen:
+    """The ground truth of each real photo or crop, in the order of these."""
+    data = recipe.data
+    if len(data.truth) != len(data.real):
+        raise DataError(
+            f"data.truth names {len(data.truth)} folders and data.real {len(data.real)}; give one "
+            "of ground truth for each of photos, in the same order"
+        )
+    found = Chosen([], [])
+    for photos, folder in zip(data.real, data.truth, strict=True):
+        if is_prepared(photos.folder):
+            found.crops.append(truth_of(photos, folder))
+            continue
+        counterparts = {photo: clean for _, photo, clean in _paired(photos, folder)}
+        found.paths.extend(counterparts[photo] for _, photo in select([photos]))
+    return found
+
+
+def validation_pairs(recipe: Recipe) -> list[tuple[str, Path, Path]]:
+    """(name, degraded, clean) files of `data.validation`; none if the recipe has no such folders.
+
+    Raises:
+        NoiseDAError: they cannot be paired, or differ in size.
+    """
+    wanted = recipe.data.validation
+    if wanted is None:
+        return []
+    with progress_bar() as bar:
+        # of several processes the first shows it
+        leads = rank_zero_only.rank == 0
+        bar.add_task("checking validation images", total=None, note="", visible=leads)
+        return _paired(wanted.degraded, wanted.clean)
