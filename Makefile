@@ -5,14 +5,15 @@ BIN := $(VENV)/bin
 
 .PHONY: setup browser demo test lint format types check readme clean
 .PHONY: study-demo study-first-run study-loader study-measurement study-adaptation
-.PHONY: study-verdict study-adapt study-shipped study-leaks benchmark
+.PHONY: study-verdict study-adapt study-shipped study-degradations study-networks study-leaks
+.PHONY: benchmark
 
 setup: $(VENV)/.ready
 
 # pip leaves what is there alone, so this is quick after the first time
 $(VENV)/.ready: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[classical,demo,dev]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[classical,demo,dev,zoo]"
 	touch $@
 
 # Chromium, in which the tests open the report; where it cannot be had, they are skipped.
@@ -73,6 +74,12 @@ study-adapt: setup
 
 study-shipped: setup
 	$(BIN)/python studies/shipped/run.py
+
+study-degradations: setup
+	$(BIN)/python studies/degradations/run.py
+
+study-networks: setup
+	$(BIN)/python studies/networks/run.py
 
 benchmark: setup
 	$(BIN)/python benchmarks/speed.py

@@ -54,7 +54,7 @@ def refused(source: str | Path, *overrides: str) -> str:
 def test_shipped_recipes_are_valid(name: str) -> None:
     recipe = read_recipe(name, ["data.clean=photos"])
     assert recipe.name == name
-    options = dict(recipe.degradation)
+    options = dict(recipe.degradation or {})
     degradations.build(options.pop("name"), **options)
     options = dict(recipe.network)
     multiple = networks.build(options.pop("name"), **options).spec.size_multiple
@@ -62,7 +62,8 @@ def test_shipped_recipes_are_valid(name: str) -> None:
     objective = adaptation.build(options.pop("name"), **options)
     assert recipe.data.patch % multiple == recipe.data.patch % objective.patch_multiple == 0
     # without data they say what is missing
-    assert refused(name) == f"{name}: 'data.clean' is missing"
+    missing = "'data.clean' is missing; give clean images there, or data.pairs"
+    assert refused(name) == f"{name}: {missing}"
 
 
 def test_everything_given_is_there(file: Path) -> None:
@@ -78,6 +79,7 @@ def test_everything_given_is_there(file: Path) -> None:
     # parts get their defaults, so that a run folder says everything
     assert recipe.network["depth"] == 4
     assert recipe.objective["weight"] == 0.2
+    assert recipe.degradation is not None
     assert recipe.degradation["jpeg"] == (30, 90)
 
 
@@ -176,7 +178,7 @@ def test_steps_cover_all_images(file: Path) -> None:
         ("objective.predictor.name=sr33", "unknown noise predictor 'sr33'; did you mean 'sr3'?"),
         ("objective.predictor.name=[3]", "unknown noise predictor [3]"),
         ("objective.schedule.name=linaer", "name: input should be 'linear'"),
-        ("degradation.name=rain", "unknown degradation 'rain'; known: camera, gaussian, matched"),
+        ("degradation.name=snow", "unknown degradation 'snow'; known: camera, gaussian, matched"),
         ("task=denoize", "task: unknown task; did you mean 'denoise'? (got 'denoize')"),
         # wrong type
         ("training.images=many", "training.images: input should be a valid integer"),

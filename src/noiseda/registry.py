@@ -45,8 +45,8 @@ class Registry(Generic[T]):
     def names(self) -> list[str]:
         return sorted(self._parts)
 
-    def schema(self, name: str) -> type[pydantic.BaseModel]:
-        """The options of `name` as a pydantic model that refuses unknown keys.
+    def part(self, name: str) -> Callable[..., T]:
+        """The constructor of `name`.
 
         Raises:
             OptionError: no part has that name.
@@ -54,8 +54,16 @@ class Registry(Generic[T]):
         # a recipe may hold anything where a name belongs
         if not isinstance(name, str) or name not in self._parts:
             raise OptionError(f"unknown {self.kind} {name!r}{did_you_mean(str(name), self._parts)}")
+        return self._parts[name]
+
+    def schema(self, name: str) -> type[pydantic.BaseModel]:
+        """The options of `name` as a pydantic model that refuses unknown keys.
+
+        Raises:
+            OptionError: no part has that name.
+        """
+        part = self.part(name)
         if name not in self._schemas:
-            part = self._parts[name]
             hints = typing.get_type_hints(
                 part.__init__ if inspect.isclass(part) else part, include_extras=True
             )

@@ -30,6 +30,10 @@ VARIANTS: list[tuple[str, dict[str, Any]]] = [
     ("camera", {"jpeg": (30, 95), "tone": (0, 0)}),
     ("matched", {}),
     ("matched", MATCHED),
+    ("rain", {}),
+    ("rain", {"haze": (0, 0.5), "layers": (1, 1), "blend": "screen", "density": (0.2, 0.4)}),
+    ("motion-blur", {}),
+    ("motion-blur", {"path": "curved", "highlights": (1, 9), "noise": (1, 9)}),
     ("mixture", {"parts": [{"name": "gaussian", "clamp": True}, {"name": "camera"}]}),
 ]
 
@@ -38,7 +42,9 @@ variants = st.sampled_from(VARIANTS)
 
 
 def test_names() -> None:
-    assert {"gaussian", "camera", "matched", "mixture"} <= set(DEGRADATIONS.names)
+    assert {"gaussian", "camera", "matched", "mixture", "motion-blur", "rain"} == set(
+        DEGRADATIONS.names
+    )
 
 
 @examples
@@ -56,7 +62,7 @@ def test_any_size_gives_the_same_shape(
     assert result.dtype == torch.float32
     assert result.isfinite().all()
     assert torch.equal(clean, before)
-    if name == "camera" or options.get("clamp"):
+    if name in ("camera", "rain", "motion-blur") or options.get("clamp"):
         assert ((result >= 0) & (result <= 1)).all()
 
 
@@ -127,6 +133,16 @@ def test_batch_draws_like_single_calls(name: str, options: dict[str, Any]) -> No
         ("matched", {"correlation": (((0.9,),),)}, "middle of a table is 0.9"),
         ("matched", {"color": ((1, 2, 0), (2, 1, 0), (0, 0, 1))}, "color.0.1"),
         ("matched", {"scale": (0, 1)}, "low above 0"),
+        ("rain", {"lenght": (5, 9)}, "did you mean 'length'"),
+        ("rain", {"length": (0, 9)}, "length.0"),
+        ("rain", {"angle": (-90, 0)}, "angle.0"),
+        ("rain", {"density": (0, 0.1)}, "low above 0"),
+        ("rain", {"layers": (3, 1)}, "low 3 is above high 1"),
+        ("rain", {"blend": "multiply"}, "'random', 'add' or 'screen'"),
+        ("motion-blur", {"length": (30, 3)}, "low 30 is above high 3"),
+        ("motion-blur", {"path": "zigzag"}, "'random', 'linear' or 'curved'"),
+        ("motion-blur", {"highlights": (0.5, 2)}, "highlights.0"),
+        ("motion-blur", {"noise": 3}, "noise"),
     ],
 )
 def test_wrong_options_are_named(name: str, options: dict[str, Any], words: str) -> None:

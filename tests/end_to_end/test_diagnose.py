@@ -103,6 +103,35 @@ def test_a_finished_run(
     assert (content["patch"], set(content["photos"])) == (8, {"x.png", "y.png"})
 
 
+def test_images_drawn_from_the_noise_predictor(
+    recipe_file: Path, command: Command, refused: Refused
+) -> None:
+    keys = {"task": "derain", "network.value_range": "signed", "training.images": 4}
+    sets = [word for key, value in keys.items() for word in ("--set", f"{key}={value}")]
+    code, _, err = command("train", recipe_file, "-o", "run", *sets)
+    assert code == 0, err
+    message = refused("diagnose", "run", "--samples", "2", "--images", "2", "--steps", "1001")
+    assert "sampling steps 1001: choose from 1 to 1000" in message
+    assert "samples 4: from 1 to 3" in refused("diagnose", "run", "--samples", "4", "--images", "3")
+    assert not Path("run", "diagnosis").exists()
+    few = ("diagnose", "run", "-o", "drawn", "--images", "3")
+    code, out, err = command(*few, "--samples", "2", "--sampler", "ddpm", "--steps", "7")
+    assert code == 0, err
+    assert "drawn: drawn/samples.png" in out
+    drawn = json.loads(Path("drawn", "diagnosis.json").read_text())
+    found = drawn.pop("samples")
+    assert (found["sampler"], found["steps"], found["count"]) == ("ddpm", 7, 2)
+    assert len(found["psnr_to_target"]) == 2
+    # two rows of crops below the captions
+    picture = images.read_rgb8("drawn/samples.png")
+    assert picture.shape[0] > 2 * 16
+    assert picture.std() > 10
+    # the measures do not depend on it, and an old picture does not stay beside new numbers
+    assert command(*few, "--overwrite")[0] == 0
+    assert json.loads(Path("drawn", "diagnosis.json").read_text()) == drawn
+    assert not Path("drawn", "samples.png").exists()
+
+
 def test_the_last_checkpoint_continues_to_the_same_model(run: Path, command: Command) -> None:
     model = (run / "model.safetensors").read_bytes()
     (run / "model.safetensors").unlink()

@@ -11,7 +11,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy.io
 import torch
+import torchvision
 
 from noiseda import checkpoint, images, load, networks
 from noiseda.errors import ImageError
@@ -187,8 +189,8 @@ WRONG = {
     "a file": ("--restored {}/model.safetensors", ["model.safetensors", "not a folder"]),
     "protocol": ("--restored {}/noisy --protocol rbg", ["rbg", "did you mean 'rgb'"]),
     "protocol, model": (
-        "--model {}/model.safetensors --degraded {}/noisy --protocol y",
-        ["'y'", "rgb"],
+        "--model {}/model.safetensors --degraded {}/noisy --protocol yuv",
+        ["'yuv'", "realblur-j, rgb, sidd, spa, y"],
     ),
     "task": ("--model {}/model.safetensors --degraded {}/noisy --task deblur", ["deblur"]),
     "memory": (
@@ -199,6 +201,14 @@ WRONG = {
     "no folder for scores": ("--restored {}/noisy --json {}/none/s.json", ["none/s.json"]),
     "no folder for table": ("--restored {}/noisy --csv {}/none/s.csv", ["none/s.csv"]),
     "a folder for scores": ("--restored {}/noisy --json {}/clean --overwrite", ["clean", "folder"]),
+    "blocks and a folder": ("--restored {}/blocks.mat", ["two folders or two .mat"]),
+    "mat of folders": (
+        "--model {}/model.safetensors --degraded {}/noisy --mat {}/out.mat",
+        ["--mat"],
+    ),
+    "mat without model": ("--restored {}/noisy --mat {}/out.mat", ["--mat", "--model"]),
+    "weights without lpips": ("--restored {}/noisy --lpips-weights {}/w.pth", ["with --lpips"]),
+    "no weights": ("--restored {}/noisy --lpips --lpips-weights {}/w.pth", ["w.pth", "no such"]),
     "one file for both": ("--restored {}/noisy --json {}/s --csv {}/s", ["--json", "--csv"]),
 }
 
@@ -223,3 +233,55 @@ def test_broken_image(command: Command, folder: Path) -> None:
         assert (code, out) == (2, "")
         assert err.count("\n") == 1
         assert str(path) in err
+
+
+def test_blocks_of_sidd(command: Command, folder: Path) -> None:
+    clean = np.stack([[photo(16, 20, 3 * i + k) for k in range(3)] for i in range(2)])
+    degraded = noisy(clean, 20)
+    scipy.io.savemat(folder / "gt.mat", {"ValidationGtBlocksSrgb": clean})
+    scipy.io.savemat(folder / "noisy.mat", {"ValidationNoisyBlocksSrgb": degraded})
+    arguments = ["evaluate", "--clean", "gt.mat", "--protocol", "sidd", "--json", "scores.json"]
+    restoring = ["--model", "model.safetensors", "--degraded", "noisy.mat", "--mat", "out.mat"]
+    code, out, err = command(*arguments, *restoring)
+    assert (code, err) == (0, "")
+    assert "restored blocks: out.mat" in out
+    assert "SSIM [sidd]" in out
+    written = scipy.io.loadmat(folder / "out.mat")["Idenoised"]
+    network = load(folder / "model.safetensors")
+    for place in np.ndindex(2, 3):
+        np.testing.assert_array_equal(written[place], network.pixels(degraded[place]))
+    scores = json.loads((folder / "scores.json").read_text())
+    assert scores["protocol"] == "sidd"
+    assert [image["name"] for image in scores["images"]][::3] == ["01/01", "02/01"]
+    # the written file scores the same; nothing is replaced unasked
+    assert command(*arguments, "--restored", "out.mat")[0] == 2
+    assert command(*arguments, "--restored", "out.mat", "--overwrite")[0] == 0
+    assert json.loads((folder / "scores.json").read_text()) == scores
+    code, _, err = command(*arguments[:3], *restoring)
+    assert code == 2
+    assert "out.mat exists" in err
+    # for a benchmark whose ground truth nobody has
+    code, out, err = command("evaluate", *restoring, "--overwrite")
+    assert (code, out) == (0, "restored blocks: out.mat\n"), err
+    code, _, err = command("evaluate", *restoring, "--overwrite", "--json", "scores.json")
+    assert code == 2
+    assert "--clean" in err
+
+
+def test_lpips(command: Command, folder: Path) -> None:
+    torch.manual_seed(0)
+    layers = torchvision.models.vgg
+    features = layers.make_layers(layers.cfgs["D"]).state_dict()
+    torch.save({f"features.{name}": value for name, value in features.items()}, folder / "vgg.pth")
+    arguments = ["evaluate", "--restored", "noisy", "--clean", "clean", "--protocol", "spa"]
+    options = ["--lpips", "--lpips-weights", "vgg.pth", "--json", "s.json", "--csv", "s.csv"]
+    code, out, err = command(*arguments, *options)
+    assert (code, err) == (0, "")
+    assert "LPIPS (vgg)" in out
+    content = json.loads((folder / "s.json").read_text())
+    values = [image["lpips"] for image in content["images"]]
+    assert values == sorted(values)
+    assert 0 < values[0] < values[-1]
+    assert content["mean"]["lpips"] == pytest.approx(sum(values) / 3)
+    rows = list(csv.DictReader((folder / "s.csv").read_text().splitlines()))
+    assert [float(row["lpips"]) for row in rows[:-1]] == values

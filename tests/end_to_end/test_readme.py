@@ -16,7 +16,7 @@ from types import SimpleNamespace
 import pytest
 
 from noiseda import images, networks
-from noiseda.checkpoint import save
+from noiseda.checkpoint import save, write_published
 from tests.conftest import ENVIRONMENT, photo, write_photos
 
 ROOT = Path(__file__).parents[2]
@@ -76,6 +76,8 @@ def prepare(folder: Path) -> None:
     write_photos(folder / "noisy", names, (80, 96))
     (folder / "demo").mkdir()
     save(folder / "demo" / "model.safetensors", networks.build("unet", width=4, depth=2))
+    network = networks.build("unet", width=4, depth=2, value_range="signed")
+    write_published(folder / "published-derain.pth", network, "derain")
     (folder / "my-recipe.yaml").write_text(RECIPE)
     (folder / "held-out").mkdir()
     images.write(folder / "held-out" / "h.png", photo(80, 96, seed=50))
@@ -88,7 +90,8 @@ def prepare(folder: Path) -> None:
 
 def test_commands(tmp_path: Path) -> None:
     prepare(tmp_path)
-    lines = [line.split("#")[0].strip() for block in blocks("sh") for line in block.splitlines()]
+    text = [block.replace("\\\n", " ") for block in blocks("sh")]
+    lines = [line.split("#")[0].strip() for block in text for line in block.splitlines()]
     commands = [shlex.split(line) for line in lines if line]
     assert len(commands) > 8
     for program, *arguments in commands:
@@ -96,7 +99,7 @@ def test_commands(tmp_path: Path) -> None:
             run(["make", "--dry-run", *arguments], ROOT)
             continue
         assert program == "noiseda"
-        if "denoise-small" in arguments:
+        if arguments[0] == "train" and arguments[1].endswith("-small"):
             # the same command on a shorter run
             arguments += ["--set", "training.images=16", "--set", "data.batch=2"]
             arguments += ["--set", "training.checkpoint_every=8", "--set", "network.width=4"]
@@ -108,7 +111,7 @@ def test_commands(tmp_path: Path) -> None:
         if arguments[0] == "compare":
             arguments += ["--seeds", "1", "--minutes", "0.05"]
         if "diagnose" in arguments:
-            arguments += ["--images", "2", "--patch", "16"]
+            arguments += ["--images", "4", "--patch", "16"]
         run(
             [sys.executable, "-m", "noiseda", *arguments],
             tmp_path,
@@ -117,11 +120,15 @@ def test_commands(tmp_path: Path) -> None:
     assert (tmp_path / "restored" / "b" / "c.png").exists()
     assert (tmp_path / "my-run" / "model.safetensors").exists()
     assert (tmp_path / "scores.json").exists()
+    assert (tmp_path / "rainy" / "photo.png").exists()
+    assert (tmp_path / "deblur-run" / "model.safetensors").exists()
     assert (tmp_path / "my-camera" / "report.html").exists()
     assert (tmp_path / "comparison" / "table.md").exists()
+    assert (tmp_path / "derain-again.pth").exists()
     assert (tmp_path / "my-run" / "diagnosis" / "diagnosis.png").exists()
     assert (tmp_path / "sidd-crops" / "crops.json").exists()
     assert (tmp_path / "leaks.json").exists()
+    assert (tmp_path / "drawn" / "samples.png").exists()
 
 
 def test_python(tmp_path: Path) -> None:

@@ -10,9 +10,12 @@ from noiseda import runtime
 from noiseda.cli.adapt import adapt
 from noiseda.cli.compare import compare
 from noiseda.cli.data import data
+from noiseda.cli.degrade import degrade
 from noiseda.cli.demo import demo
 from noiseda.cli.diagnose import diagnose
 from noiseda.cli.evaluate import evaluate
+from noiseda.cli.models import models
+from noiseda.cli.networks import networks
 from noiseda.cli.recipes import recipes
 from noiseda.cli.restore import restore
 from noiseda.cli.train import train
@@ -38,8 +41,11 @@ app.command()(train)
 app.command()(evaluate)
 app.command()(compare)
 app.command()(diagnose)
+app.command()(degrade)
 app.command()(demo)
 app.add_typer(data, name="data")
+app.add_typer(models, name="models")
+app.add_typer(networks, name="networks")
 app.add_typer(recipes, name="recipes")
 
 

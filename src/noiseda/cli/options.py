@@ -36,7 +36,8 @@ Memory = Annotated[
     str | None,
     typer.Option(
         help="Memory for the network's activations, such as 512MB; larger images are computed "
-        "in tiles, with the same result. [default: 1.25GB, or half of what is free]",
+        "in tiles, with the same result unless the network sees whole images. [default: 1.25GB, "
+        "or half of what is free]",
         show_default=False,
     ),
 ]

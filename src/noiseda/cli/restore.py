@@ -22,8 +22,9 @@ def restore(
     model: Annotated[
         Path | None,
         typer.Option(
-            help="model.safetensors, a run folder, or a published .pth. [default: the model that "
-            "ships with noiseda for the task, a denoiser if none is named]",
+            help="model.safetensors, a run folder, a published .pth, or a weights file that "
+            "spandrel recognises. [default: the model that ships with noiseda for the task, a "
+            "denoiser if none is named]",
             show_default=False,
         ),
     ] = None,
@@ -91,6 +92,13 @@ def restore(
                 + " exist already, so nothing was done; replace them with --overwrite"
             )
     stdout.print(f"{len(outcome.done)} restored into {output}", highlight=False, markup=False)
+    if outcome.approximate:
+        stderr.print(
+            f"{len(outcome.approximate)} too large for the memory were restored in blended tiles, "
+            "because each pixel of this network depends on the whole photo; more --memory comes "
+            "closer to that",
+            soft_wrap=True,
+        )
     if outcome.kept:
         stdout.print(f"{len(outcome.kept)} existed and were kept (--overwrite replaces them)")
     for _, reason in outcome.failed:

@@ -11,13 +11,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from noiseda import degradations, images
+from noiseda import images
 from noiseda.data import select
 from noiseda.errors import DataError, OptionError
 from noiseda.evaluation import check_sizes, evaluate, pair, protocol, to_json
 from noiseda.files import write_whole
 from noiseda.random import generator
 from noiseda.training import Recipe
+from noiseda.training.preparation import degradation, source_pairs
 
 PROTOCOL = "rgb"
 # of the degradation of source images: the same for every comparison
@@ -61,10 +62,13 @@ class HeldOut:
         self.source: list[tuple[str, Path]] = []
         if compare and compare.source:
             self.source = _some(select(compare.source), compare.source_images)
-        options = dict(recipe.degradation)
-        self._degradation = degradations.build(options.pop("name"), **options)
-        seen = [*recipe.data.clean, *recipe.data.real, *recipe.data.unpaired]
-        self._refuse_seen({path.resolve() for _, path in select(seen)})
+        self._degradation = degradation(recipe)
+        if self.source and self._degradation is None:
+            raise OptionError("compare.source needs a degradation; the recipe has none")
+        data = recipe.data
+        seen = [path for _, path in select([*data.clean, *data.real, *data.unpaired])]
+        seen += [path for _, *paths in source_pairs(recipe) for path in paths]
+        self._refuse_seen({path.resolve() for path in seen})
         protocol(PROTOCOL)
         self.stamp = self._stamp(recipe.degradation)
 
@@ -117,6 +121,7 @@ class HeldOut:
     def _degraded(self) -> Iterator[tuple[str, Tensor, Tensor]]:
         for number, (name, path) in enumerate(self.source):
             clean = images.to_tensor(images.read_rgb8(path))
+            assert self._degradation is not None
             noisy = self._degradation(clean, generator(_SEED, number, "held-out source"))
             yield name, noisy, clean
 
@@ -126,10 +131,11 @@ class HeldOut:
         if common:
             raise DataError(
                 f"{len(common)} of the images to score are trained on too ({common[0]}); leave "
-                "them out of data.clean, data.real and data.unpaired with exclude patterns"
+                "them out of data.clean, data.pairs, data.real and data.unpaired with exclude "
+                "patterns"
             )
 
-    def _stamp(self, degradation: dict[str, Any]) -> str:
+    def _stamp(self, degradation: dict[str, Any] | None) -> str:
         """What tells whether scores are of these images."""
         files = [(name, ours, theirs) for name, ours, theirs in self.target]
         files += [(name, path, path) for name, path in self.source]

@@ -21,6 +21,9 @@ from noiseda.degradations import Degradation
 from noiseda.errors import DataError
 from noiseda.random import generator
 
+# whose crops are those of another role
+_STREAMS = {"truth": "real", "taught": "real", "synthetic": "clean"}
+
 
 class Sample(TypedDict, total=False):
     """One sample, or a batch with B in front: images 3×p×p float32 in [0, 1].
@@ -38,17 +41,24 @@ class Sample(TypedDict, total=False):
     number: int
 
 
-def random_crop(store: Store, patch: int, source: torch.Generator) -> np.ndarray:
+def random_crop(store: Store, patch: int, source: torch.Generator, margin: int = 0) -> np.ndarray:
     """A patch×patch×3 uint8 crop: image and position uniform, last row and column included, then
     one of the eight flips and rotations. An image smaller than the patch is extended by
-    reflection, never stretched."""
+    reflection, never stretched. With a margin the same crop has that many pixels more on each
+    side; beyond the image they are its reflection."""
     image = store[_draw(len(store), source)]
-    height, width = image.shape[:2]
-    top = _draw(max(height - patch, 0) + 1, source)
-    left = _draw(max(width - patch, 0) + 1, source)
-    crop = image[top : top + patch, left : left + patch]
-    missing = [(0, patch - size) for size in crop.shape[:2]]
-    if any(after for _, after in missing):
+    places = [_draw(max(size - patch, 0) + 1, source) for size in image.shape[:2]]
+    spans = [(place - margin, place + patch + margin) for place in places]
+    inside = [
+        (max(first, 0), min(end, size))
+        for (first, end), size in zip(spans, image.shape[:2], strict=True)
+    ]
+    crop = image[tuple(slice(first, end) for first, end in inside)]
+    missing = [
+        (known[0] - wanted[0], wanted[1] - known[1])
+        for known, wanted in zip(inside, spans, strict=True)
+    ]
+    if any(before or after for before, after in missing):
         crop = np.pad(crop, [*missing, (0, 0)], mode="reflect")
     turn = _draw(8, source)
     if turn >= 4:
@@ -72,13 +82,15 @@ class TrainingSamples(Dataset[Sample]):
         clean: clean source images; None if others take their place before the first sample.
         real: unlabeled real photos, or None.
         unpaired: clean images without a counterpart, or None.
-        degradation: makes the synthetic image from the clean one.
+        degradation: makes the synthetic image from the clean one; None if `synthetic` has them.
         patch: height and width of crops, in pixels.
         seed: of the run.
         truth: ground truth of `real`, image by image, or None; its crops are those of `real`.
+        synthetic: degraded counterparts of `clean`, image by image, or None; the crops are those
+            of `clean`.
 
     Raises:
-        DataError: `truth` and `real` are not images of the same sizes.
+        DataError: `truth` and `real`, or `synthetic` and `clean`, are not images of the same sizes.
     """
 
     def __init__(
@@ -86,15 +98,19 @@ class TrainingSamples(Dataset[Sample]):
         clean: Store | None,
         real: Store | None,
         unpaired: Store | None,
-        degradation: Degradation,
+        degradation: Degradation | None,
         patch: int,
         seed: int,
         truth: Store | None = None,
+        synthetic: Store | None = None,
     ) -> None:
         if truth is not None and (real is None or real.shapes != truth.shapes):
             raise DataError("ground truth: not of the same sizes, image by image, as the photos")
+        if synthetic is not None and (clean is None or clean.shapes != synthetic.shapes):
+            raise DataError("pairs: degraded images not of the same sizes as the clean ones")
         self.stores: dict[str, Store | None] = {
             "clean": clean,
+            "synthetic": synthetic,
             "real": real,
             "unpaired": unpaired,
             "truth": truth,
@@ -108,13 +124,29 @@ class TrainingSamples(Dataset[Sample]):
         for role, store in self.stores.items():
             if store is not None:
                 # a stream each: having real photos or not must not change the synthetic pairs
-                stream = "real" if role in ("truth", "taught") else role
-                crop = random_crop(store, self.patch, generator(self.seed, number, stream))
-                sample[role] = to_image(crop)
-        clean = sample["clean"]  # pyright: ignore[reportTypedDictNotRequiredAccess]
-        source = generator(self.seed, number, "degradation")
-        sample["synthetic"] = self.degradation(clean, source)
+                stream = _STREAMS.get(role, role)
+                margin = self.margin if role == "clean" else 0
+                source = generator(self.seed, number, stream)
+                sample[role] = to_image(random_crop(store, self.patch, source, margin))
+        if "clean" in sample and "synthetic" not in sample and self.degradation is not None:
+            source = generator(self.seed, number, "degradation")
+            wide = sample["clean"]
+            sample["synthetic"] = self._middle(self.degradation(wide, source))
+            sample["clean"] = self._middle(wide)
         return sample
+
+    @property
+    def margin(self) -> int:
+        """What is cut off around a clean crop after it was degraded, in pixels."""
+        if self.degradation is None or self.stores["synthetic"] is not None:
+            return 0
+        return self.degradation.margin
+
+    def _middle(self, image: Tensor) -> Tensor:
+        if not self.margin:
+            return image
+        middle = slice(self.margin, self.margin + self.patch)
+        return image[:, middle, middle].contiguous()
 
 
 class BatchNumbers:

@@ -15,8 +15,20 @@ from noiseda.degradations.camera import Camera
 from noiseda.degradations.gaussian import Gaussian
 from noiseda.degradations.matched import Matched
 from noiseda.degradations.mixture import Mixture
+from noiseda.degradations.motion_blur import MotionBlur
+from noiseda.degradations.rain import Rain
 
-__all__ = ["DEGRADATIONS", "Camera", "Degradation", "Gaussian", "Matched", "Mixture", "build"]
+__all__ = [
+    "DEGRADATIONS",
+    "Camera",
+    "Degradation",
+    "Gaussian",
+    "Matched",
+    "Mixture",
+    "MotionBlur",
+    "Rain",
+    "build",
+]
 
 
 def build(name: str, **options: Any) -> Degradation:

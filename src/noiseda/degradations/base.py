@@ -20,7 +20,23 @@ class Degradation(ABC):
 
     An object holds its options and nothing else: no random state, no counters. It can be shared
     between threads and sent to loader workers.
+
+    Attributes:
+        task: of the networks that undo it: "denoise", "derain" or "deblur".
+        margin: how far away, in pixels, what a pixel becomes still depends on the picture. Training
+            samples degrade their crops together with that much of what surrounds them.
     """
+
+    task: str = "denoise"
+
+    @property
+    def tasks(self) -> frozenset[str]:
+        """All tasks that it serves; more than `task` if it is made of several degradations."""
+        return frozenset([self.task])
+
+    @property
+    def margin(self) -> int:
+        return 0
 
     @torch.no_grad()
     def __call__(self, clean: Tensor, generator: torch.Generator) -> Tensor:

@@ -28,6 +28,14 @@ class Mixture(Degradation):
     def __init__(self, parts: Annotated[list[dict[str, Any]], Field(min_length=1)]) -> None:
         self.parts = [_build(part) for part in parts]
 
+    @property
+    def tasks(self) -> frozenset[str]:
+        return frozenset().union(*(part.tasks for part in self.parts))
+
+    @property
+    def margin(self) -> int:
+        return max(part.margin for part in self.parts)
+
     def degrade(self, clean: Tensor, random: BatchRandom) -> Tensor:
         chosen = random.randint(0, len(self.parts)).tolist()
         # each part draws from the sample's own generator, so samples stay independent

@@ -8,6 +8,7 @@ reaches the restored images and which way it points. It changes nothing in the r
 from __future__ import annotations
 
 from noiseda.diagnosis.conditions import measure_conditions
+from noiseda.diagnosis.drawing import Drawing, draw
 from noiseda.diagnosis.gradients import measure_gradients
 from noiseda.diagnosis.levels import Levels, noise_levels
 from noiseda.diagnosis.opening import OpenedRun, open_run
@@ -16,10 +17,12 @@ from noiseda.diagnosis.samples import Samples, read_samples
 
 __all__ = [
     "Diagnosis",
+    "Drawing",
     "Levels",
     "OpenedRun",
     "Samples",
     "diagnose",
+    "draw",
     "measure_conditions",
     "measure_gradients",
     "noise_levels",

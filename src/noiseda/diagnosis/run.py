@@ -12,22 +12,28 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from noiseda import runtime
 from noiseda.console import progress_bar
 from noiseda.diagnosis import plots
 from noiseda.diagnosis.conditions import KINDS, measure_conditions
+from noiseda.diagnosis.drawing import Drawing, draw, picture
+from noiseda.diagnosis.drawing import content as told
 from noiseda.diagnosis.gradients import BOX, measure_gradients
 from noiseda.diagnosis.levels import noise_levels
 from noiseda.diagnosis.opening import OpenedRun, open_run
 from noiseda.diagnosis.samples import Samples, read_samples
 from noiseda.diagnosis.summary import condition_tables, gradient_tables
 from noiseda.diagnosis.verdict import verdict
+from noiseda.diffusion import levels
 from noiseda.errors import OptionError, RunError
 from noiseda.files import write_whole
+from noiseda.images import write as write_image
 
 FOLDER = "diagnosis"
 JSON, PLOTS, TEXT = FILES = ("diagnosis.json", "diagnosis.png", "diagnosis.md")
+DRAWN = "samples.png"
 
 
 @dataclass(frozen=True)
@@ -35,7 +41,8 @@ class Diagnosis:
     """What was found.
 
     Attributes:
-        folder: with `diagnosis.json`, `diagnosis.png` and `diagnosis.md`.
+        folder: with `diagnosis.json`, `diagnosis.png` and `diagnosis.md`, and `samples.png` if
+            images were drawn.
         content: as in `diagnosis.json`; its `verdict` is lines of text.
     """
 
@@ -58,6 +65,7 @@ def diagnose(
     averaged: bool = False,
     overrides: Sequence[str] = (),
     overwrite: bool = False,
+    drawing: Drawing | None = None,
 ) -> Diagnosis:
     """Look into a run of the objective "noise-space"; the same arguments give the same numbers.
 
@@ -69,6 +77,8 @@ def diagnose(
         patch: height and width of crops; as in the run, rounded down to what fits, if None.
         checkpoint, averaged, overrides: see `open_run`.
         overwrite: replace an earlier diagnosis there.
+        drawing: images to draw from the noise predictor, at most as many as `images`; None for
+            none.
 
     Raises:
         NoiseDAError: the run, its data or the output folder cannot be used, or matplotlib is
@@ -76,11 +86,16 @@ def diagnose(
     """
     if images < 2:
         raise OptionError(f"images {images}: at least 2, as one sample's image replaces another's")
+    if drawing is not None and not 1 <= drawing.count <= images:
+        raise OptionError(f"samples {drawing.count}: from 1 to {images}, the images looked at")
     plots.require()
     output = output or folder / FOLDER
     _refuse_existing(output, overwrite)
     runtime.prepare()
     run = open_run(folder, overrides, checkpoint, averaged)
+    if drawing is not None:
+        # refused now and not after minutes of measuring
+        levels(run.objective.schedule, drawing.steps)
     patch = _patch(run, patch)
     with progress_bar("images") as bar:
         task = bar.add_task("reading images", total=images, note="")
@@ -102,7 +117,14 @@ def diagnose(
             "objective": run.recipe.objective,
             "kinds": KINDS,
         }
-        content = about | _measure(run, samples, seed)
+        device = runtime.best_device()
+        run.restorer.to(device)
+        run.objective.to(device)
+        samples = samples.to(device)
+        restored = _restored(run, samples)
+        content = about | _measure(run, samples, restored, seed)
+        if drawing is not None:
+            content["samples"] = _draw(run, samples, restored, seed, drawing, output / DRAWN)
         content["verdict"] = verdict(content)
         page = plots.page(content)
         text = f"# Diagnosis of {content['run']}\n\n{plots.subtitle(content)}\n\n" + "".join(
@@ -113,22 +135,50 @@ def diagnose(
         write_whole(output / PLOTS, page)
         write_whole(output / TEXT, text.encode())
         write_whole(output / JSON, numbers.encode())
+        if drawing is None:
+            # of an earlier diagnosis, which this one replaces
+            (output / DRAWN).unlink(missing_ok=True)
     return Diagnosis(output, content)
 
 
-def _measure(run: OpenedRun, samples: Samples, seed: int) -> dict[str, Any]:
-    """The tables of a diagnosis."""
-    device = runtime.best_device()
-    restorer, objective = run.restorer.to(device), run.objective.to(device)
-    samples = samples.to(device)
-    levels = noise_levels(objective.schedule, objective.steps)
+def _restored(run: OpenedRun, samples: Samples) -> dict[str, Tensor]:
+    """The restored images by domain, N×3×p×p."""
     batch = run.recipe.data.batch
-    steps = len(levels) * math.ceil(len(samples) / batch)
     with torch.no_grad():
-        restored = {
-            domain: torch.cat([restorer(part) for part in image.split(batch)])
+        return {
+            domain: torch.cat([run.restorer(part) for part in image.split(batch)])
             for domain, image in samples.degraded.items()
         }
+
+
+def _draw(
+    run: OpenedRun,
+    samples: Samples,
+    restored: dict[str, Tensor],
+    seed: int,
+    drawing: Drawing,
+    path: Path,
+) -> dict[str, Any]:
+    """Draw images and write their picture; what is told about them."""
+    batch = run.recipe.data.batch
+    steps = drawing.steps or run.objective.schedule.steps
+    with progress_bar("steps") as bar:
+        task = bar.add_task(
+            f"drawing ({drawing.sampler})", total=steps * math.ceil(drawing.count / batch), note=""
+        )
+        drawn = draw(run.objective, restored, drawing, seed, batch, lambda: bar.advance(task))
+    write_image(path, picture(samples, restored, drawn))
+    return told(samples, drawn, drawing, steps)
+
+
+def _measure(
+    run: OpenedRun, samples: Samples, restored: dict[str, Tensor], seed: int
+) -> dict[str, Any]:
+    """The tables of a diagnosis."""
+    restorer, objective = run.restorer, run.objective
+    looked_at = noise_levels(objective.schedule, objective.steps)
+    batch = run.recipe.data.batch
+    steps = len(looked_at) * math.ceil(len(samples) / batch)
     with progress_bar("noise levels of batches") as bar:
 
         def phase(description: str) -> Callable[[], None]:
@@ -136,18 +186,18 @@ def _measure(run: OpenedRun, samples: Samples, seed: int) -> dict[str, Any]:
             return lambda: bar.advance(task)
 
         errors = measure_conditions(
-            objective, samples, restored, levels, seed, batch, phase("1/2 conditions")
+            objective, samples, restored, looked_at, seed, batch, phase("1/2 conditions")
         )
         gradients = measure_gradients(
-            restorer, objective, samples, levels, seed, batch, phase("2/2 gradients")
+            restorer, objective, samples, looked_at, seed, batch, phase("2/2 gradients")
         )
     return {
         "levels": {
-            "gamma": levels.gammas.tolist(),
-            "noise_ratio": levels.ratios.tolist(),
-            "share": levels.shares.tolist(),
+            "gamma": looked_at.gammas.tolist(),
+            "noise_ratio": looked_at.ratios.tolist(),
+            "share": looked_at.shares.tolist(),
         },
-        "conditions": condition_tables(errors, levels),
+        "conditions": condition_tables(errors, looked_at),
         "gradients": gradient_tables(gradients),
     }
 

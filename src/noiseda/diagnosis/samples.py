@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from noiseda import degradations, images
+from noiseda import images
 from noiseda.data import select
 from noiseda.random import generator
 from noiseda.training import Recipe
-from noiseda.training.preparation import validation_pairs
+from noiseda.training.preparation import degradation, source_pairs, validation_pairs
 
 
 @dataclass(frozen=True)
@@ -64,9 +64,9 @@ def read_samples(
     """Read the samples that a recipe names.
 
     Real photos are those of `data.validation`, with ground truth; without it those of `data.real`,
-    which training saw, without. The source is `data.clean` with the recipe's degradation. Of more
-    photos than `count` some are drawn; of fewer, several crops, which standard errors count as
-    independent.
+    which training saw, without. The source is `data.clean` with the recipe's degradation, or
+    `data.pairs`. Of more photos than `count` some are drawn; of fewer, several crops, which
+    standard errors count as independent.
 
     Args:
         recipe: of the run.
@@ -83,10 +83,11 @@ def read_samples(
     real = [(name, [degraded, clean]) for name, degraded, clean in pairs] or [
         (name, [path]) for name, path in select(recipe.data.real)
     ]
+    # clean and, if there is one, degraded
     clean = [[path] for _, path in select(recipe.data.clean)]
+    clean += [[path, degraded] for _, degraded, path in source_pairs(recipe)]
     others = [[path] for _, path in select(recipe.data.unpaired)] if unpaired else []
-    options = dict(recipe.degradation)
-    degradation = degradations.build(options.pop("name"), **options)
+    degrade = degradation(recipe)
     real_order, clean_order, other_order = (
         torch.randperm(len(found), generator=generator(seed, 0, f"diagnosis {role}")).tolist()
         for role, found in (("real", real), ("clean", clean), ("unpaired", others))
@@ -98,13 +99,17 @@ def read_samples(
         photos.append(name)
         photo = _crops(files, patch, generator(seed, number, "diagnosis real crop"))
         source = generator(seed, number, "diagnosis clean crop")
-        (source_clean,) = _crops(clean[clean_order[number % len(clean)]], patch, source)
+        source_clean, *given = _crops(clean[clean_order[number % len(clean)]], patch, source)
         target = source_clean
         if others:
             source = generator(seed, number, "diagnosis unpaired crop")
             (target,) = _crops(others[other_order[number % len(others)]], patch, source)
         source = generator(seed, number, "diagnosis degradation")
-        rows.append([target, source_clean, degradation(source_clean, source), *photo])
+        if given or degrade is None:
+            (synthetic,) = given
+        else:
+            synthetic = degrade(source_clean, source)
+        rows.append([target, source_clean, synthetic, *photo])
         advance()
     target, source_clean, synthetic, degraded, *truth = map(torch.stack, zip(*rows, strict=True))
     return Samples(

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from noiseda.diffusion import guided, sr3
 from noiseda.diffusion.guided import Guided
 from noiseda.diffusion.layers import NoisePredictor
+from noiseda.diffusion.sampling import SAMPLERS, Sampler, levels, sample
 from noiseda.diffusion.schedules import Schedule, betas
 from noiseda.diffusion.sr3 import SR3
 from noiseda.errors import ModelFileError, OptionError
@@ -23,14 +24,18 @@ from noiseda.registry import Registry
 
 __all__ = [
     "PREDICTORS",
+    "SAMPLERS",
     "SR3",
     "Guided",
     "NoisePredictor",
+    "Sampler",
     "Schedule",
     "betas",
     "build",
     "build_schedule",
     "infer",
+    "levels",
+    "sample",
 ]
 
 PREDICTORS: Registry[nn.Module] = Registry("noise predictor")

@@ -14,9 +14,11 @@ from noiseda.evaluation.folders import (
     evaluate_folders,
     pair,
 )
-from noiseda.evaluation.metrics import psnr, ssim, to_8_bit
+from noiseda.evaluation.metrics import psnr, ssim, to_8_bit, to_luma
+from noiseda.evaluation.perceptual import lpips
 from noiseda.evaluation.protocols import PROTOCOLS, Metric, Protocol, protocol
 from noiseda.evaluation.report import table, to_json, write_csv, write_json
+from noiseda.evaluation.sidd import evaluate_blocks, is_blocks, read_blocks, write_blocks
 
 __all__ = [
     "PROTOCOLS",
@@ -26,14 +28,20 @@ __all__ = [
     "Scores",
     "check_sizes",
     "evaluate",
+    "evaluate_blocks",
     "evaluate_folders",
+    "is_blocks",
+    "lpips",
     "pair",
     "protocol",
     "psnr",
+    "read_blocks",
     "ssim",
     "table",
     "to_8_bit",
     "to_json",
+    "to_luma",
+    "write_blocks",
     "write_csv",
     "write_json",
 ]

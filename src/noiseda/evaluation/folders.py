@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from noiseda import images
 from noiseda.errors import DataError
-from noiseda.evaluation.protocols import protocol, size
+from noiseda.evaluation.protocols import Metric, protocol, size
 from noiseda.images.library import shown
 
 if TYPE_CHECKING:
@@ -31,10 +31,17 @@ class Scores:
     Args:
         protocol: name of the protocol.
         images: for each image its `name` and one value for each metric, `psnr` and `ssim`.
+        extra: metrics beside those of the protocol, by name.
     """
 
     protocol: str
     images: list[dict[str, Any]] = field(default_factory=list)
+    extra: Mapping[str, Metric] = field(default_factory=dict, repr=False)
+
+    @property
+    def metrics(self) -> dict[str, Metric]:
+        """All metrics by name, the protocol's first."""
+        return {**protocol(self.protocol).metrics, **self.extra}
 
     @property
     def mean(self) -> dict[str, float]:
@@ -45,7 +52,7 @@ class Scores:
         """
         return {
             name: math.fsum(image[name] for image in self.images) / max(len(self.images), 1)
-            for name in protocol(self.protocol).metrics
+            for name in self.metrics
         }
 
 
@@ -118,9 +125,14 @@ def check_sizes(pairs: Sequence[tuple[str, Path, Path]]) -> None:
 
 
 def evaluate_folders(
-    restored: Path, clean: Path, protocol_name: str = "rgb", progress: Progress | None = None
+    restored: Path,
+    clean: Path,
+    protocol_name: str = "rgb",
+    progress: Progress | None = None,
+    extra: Mapping[str, Metric] | None = None,
 ) -> Scores:
-    """Score all images of `restored` against their counterparts in `clean`, see `pair`.
+    """Score all images of `restored` against their counterparts in `clean`, see `pair`; the other
+    arguments are those of `evaluate`.
 
     Raises:
         OptionError: unknown protocol.
@@ -135,7 +147,7 @@ def evaluate_folders(
         for name, ours, theirs in pairs:
             yield name, images.read_rgb8(ours), images.read_rgb8(theirs)
 
-    return evaluate(read(), protocol_name, progress, total=len(pairs))
+    return evaluate(read(), protocol_name, progress, len(pairs), extra)
 
 
 def evaluate(
@@ -143,6 +155,7 @@ def evaluate(
     protocol_name: str = "rgb",
     progress: Progress | None = None,
     total: int | None = None,
+    extra: Mapping[str, Metric] | None = None,
 ) -> Scores:
     """Score images one after the other, as an iterator yields them.
 
@@ -152,6 +165,8 @@ def evaluate(
         protocol_name: a key of `PROTOCOLS`.
         progress: called after each image.
         total: the number of pairs, handed on to `progress`.
+        extra: metrics beside those of the protocol, by name; called with the images as they are
+            given, RGB, before the protocol prepares them.
 
     Raises:
         OptionError: unknown protocol.
@@ -161,7 +176,7 @@ def evaluate(
     import torch
 
     chosen = protocol(protocol_name)
-    scores = Scores(chosen.name)
+    scores = Scores(chosen.name, extra=extra or {})
     different: list[str] = []
     done = 0
     for done, (name, restored, clean) in enumerate(pairs, start=1):
@@ -172,7 +187,9 @@ def evaluate(
         elif not different:
             # not around the loop: it would leak into the iterator, which may run a network
             with torch.inference_mode():
-                values = chosen.score(ours, theirs.to(ours.device))
+                theirs = theirs.to(ours.device)
+                values = chosen.score(ours, theirs)
+                values |= {key: metric(ours, theirs) for key, metric in scores.extra.items()}
             found = {key: value.item() for key, value in values.items()}
             scores.images.append({"name": name, **found})
         if progress is not None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from noiseda.errors import DataError, OptionError, did_you_mean
@@ -95,7 +96,21 @@ def size(image: Tensor) -> str:
 
 
 _PSNR = Metric(metrics.psnr, "PSNR", unit="dB", high=float("inf"), digits=2)
-_SSIM = Metric(metrics.ssim, "SSIM", low=-1.0)
+
+
+def _ssim(window: metrics.Window) -> Metric:
+    return Metric(partial(metrics.ssim, window=window), "SSIM", low=-1.0)
+
+
+_GAUSSIAN = (
+    "SSIM with an 11×11 Gaussian window of σ 1.5, K1 0.01, K2 0.03, population covariance, over "
+    "the interior without a border of 5 pixels"
+)
+_LUMA = (
+    "RGB, clamped to [0, 1] and rounded to 8 bits, then Y of ITU-R BT.601 in studio swing, "
+    "16 + 65.481 R + 128.553 G + 24.966 B with R, G, B in [0, 1], not rounded; PSNR with peak 255; "
+    f"{_GAUSSIAN}"
+)
 
 PROTOCOLS: dict[str, Protocol] = {
     known.name: known
@@ -104,12 +119,47 @@ PROTOCOLS: dict[str, Protocol] = {
             name="rgb",
             description=(
                 "RGB, clamped to [0, 1] and rounded to 8 bits; PSNR from the mean squared error "
-                "over all pixels and channels; SSIM with an 11×11 Gaussian window of σ 1.5, "
-                "K1 0.01, K2 0.03, population covariance, mean over the three channels and the "
-                "interior without a border of 5 pixels (scikit-image on 8-bit images)"
+                f"over all pixels and channels; {_GAUSSIAN}, mean over the three channels "
+                "(scikit-image on 8-bit images)"
             ),
             prepare=metrics.to_8_bit,
-            metrics={"psnr": _PSNR, "ssim": _SSIM},
+            metrics={"psnr": _PSNR, "ssim": _ssim(metrics.GAUSSIAN)},
+        ),
+        Protocol(
+            name="y",
+            description=_LUMA,
+            prepare=metrics.to_luma,
+            metrics={"psnr": _PSNR, "ssim": _ssim(metrics.GAUSSIAN)},
+        ),
+        Protocol(
+            name="sidd",
+            description=(
+                "for blocks of SIDD: RGB, clamped to [0, 1] and rounded to 8 bits, as the blocks "
+                "are written, then n/255 as floating point; PSNR as MATLAB's psnr, peak 1, over "
+                "all pixels and channels; SSIM as MATLAB's ssim of an H×W×3 array, which it takes "
+                "for a volume: 11×11×11 Gaussian window of σ 1.5, also over the channels, "
+                "K1 0.01, K2 0.03, population covariance, borders repeated, no crop"
+            ),
+            prepare=metrics.to_8_bit,
+            metrics={"psnr": _PSNR, "ssim": _ssim(metrics.VOLUME)},
+        ),
+        Protocol(
+            name="spa",
+            description=f"for SPA, the same as y: {_LUMA}",
+            prepare=metrics.to_luma,
+            metrics={"psnr": _PSNR, "ssim": _ssim(metrics.GAUSSIAN)},
+        ),
+        Protocol(
+            name="realblur-j",
+            description=(
+                "for RealBlur-J: RGB, clamped to [0, 1] and rounded to 8 bits, no registration of "
+                "the two images; PSNR from the mean squared error over all pixels and channels; "
+                "SSIM as scikit-image's defaults: 7×7 window of equal weights, K1 0.01, K2 0.03, "
+                "sample covariance, mean over the three channels and the interior without a "
+                "border of 3 pixels"
+            ),
+            prepare=metrics.to_8_bit,
+            metrics={"psnr": _PSNR, "ssim": _ssim(metrics.UNIFORM)},
         ),
     )
 }

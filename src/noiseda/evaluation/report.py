@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from noiseda.errors import NoiseDAError
 from noiseda.evaluation.folders import Scores
-from noiseda.evaluation.protocols import Metric, protocol
+from noiseda.evaluation.protocols import Metric
 from noiseda.files import write_whole
 from noiseda.images.library import shown
 
@@ -48,7 +48,7 @@ def write_csv(scores: Scores, path: Path, overwrite: bool = False) -> None:
     Raises:
         NoiseDAError: the file exists and `overwrite` is not set, or it cannot be written.
     """
-    keys = list(protocol(scores.protocol).metrics)
+    keys = list(scores.metrics)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["name", *keys, "protocol"])
@@ -63,14 +63,16 @@ def table(scores: Scores) -> Table:
     from rich.text import Text
 
     # as Text, because Rich would read [rgb], or brackets in a file name, as markup
-    metrics = protocol(scores.protocol).metrics
+    metrics = scores.metrics
     view = Table(show_footer=True)
     count = len(scores.images)
     view.add_column(
         Text("image"), Text(f"mean of {count} image{'s' * (count != 1)}"), overflow="fold"
     )
     for key, metric in metrics.items():
-        header = f"{metric.label} [{scores.protocol}] {metric.unit}".rstrip()
+        # extra metrics are the same in every protocol
+        named = metric.label if key in scores.extra else f"{metric.label} [{scores.protocol}]"
+        header = f"{named} {metric.unit}".rstrip()
         mean = Text(_number(scores.mean[key], metric))
         view.add_column(Text(header), mean, justify="right", no_wrap=True)
     for image in scores.images:

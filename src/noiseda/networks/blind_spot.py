@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 from pydantic import Field
@@ -43,6 +43,8 @@ class BlindSpot(nn.Module):
             published. Here the pattern of the pixels is fixed, so that results repeat.
     """
 
+    origin: ClassVar[str] = "Wu et al., ECCV 2020; Lee et al., CVPR 2022"
+    licence: ClassVar[str] = "Apache-2.0"
     # the wrapper must not add the input, which would open the blind spot
     global_skip = False
 

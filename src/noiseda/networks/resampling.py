@@ -18,11 +18,10 @@ def reflect_index(size: int, wanted: int) -> Tensor:
     return torch.minimum(position, period - position) if size > 1 else torch.zeros_like(position)
 
 
-def pad_to_multiple(image: Tensor, multiple: int) -> Tensor:
-    """Reflect-pad B×C×H×W at the bottom and right so that H and W become multiples."""
-    for axis in (2, 3):
+def pad(image: Tensor, height: int, width: int) -> Tensor:
+    """Reflect-pad B×C×H×W at the bottom and right to `height`×`width`."""
+    for axis, wanted in ((2, height), (3, width)):
         size = image.shape[axis]
-        wanted = -(-size // multiple) * multiple
         if wanted != size:
             image = image.index_select(axis, reflect_index(size, wanted).to(image.device))
     return image

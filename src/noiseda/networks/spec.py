@@ -20,6 +20,11 @@ class Spec:
         parameters: number of trainable parameters.
         bytes_per_pixel: memory for activations, in bytes for each input pixel, while restoring
             in float32 without gradients.
+        minimum_size: height and width inside the network are at least this; the wrapper pads.
+        square: whether height and width inside the network must be equal; the wrapper pads.
+        tile_margin: of a network that cannot be tiled exactly: how far tiles of an image that is
+            too large for the memory overlap on each side, in pixels, and are blended into each
+            other; None if such an image is refused.
     """
 
     size_multiple: int
@@ -27,6 +32,21 @@ class Spec:
     value_range: ValueRange
     parameters: int
     bytes_per_pixel: int
+    minimum_size: int = 1
+    square: bool = False
+    tile_margin: int | None = None
+
+    def padded(self, height: int, width: int) -> tuple[int, int]:
+        """Height and width inside the network of an image of this size."""
+        return padded(height, width, self.size_multiple, self.minimum_size, self.square)
+
+
+def padded(height: int, width: int, multiple: int, minimum: int, square: bool) -> tuple[int, int]:
+    """See `Spec.padded`."""
+    height, width = (-(-max(size, minimum) // multiple) * multiple for size in (height, width))
+    if square:
+        height = width = max(height, width)
+    return height, width
 
 
 @dataclass(frozen=True)

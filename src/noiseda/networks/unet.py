@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import Annotated, Literal, cast
+from typing import Annotated, ClassVar, Literal, cast
 
 import torch
 import torch.nn.functional as F
@@ -60,6 +60,9 @@ class UNet(nn.Module):
         upsampling: "aligned" as published: sampling positions depend on the size of the whole
             image; "half-pixel": they do not.
     """
+
+    origin: ClassVar[str] = "Liao et al., ICLR 2025"
+    licence: ClassVar[str] = "Apache-2.0"
 
     def __init__(
         self,

@@ -32,6 +32,8 @@ class Outcome:
         done: targets written.
         kept: targets that were there before and were left alone.
         failed: sources that could not be restored, each with a line that says why.
+        approximate: those of `done` whose tiles were blended, because the network sees the whole
+            image and that is too large for the memory.
         unwritten: those of `failed` for which the disk had no space or gave no permission.
         interrupted: True if the user stopped it; what is in `done` stays.
     """
@@ -39,6 +41,7 @@ class Outcome:
     done: list[Path] = field(default_factory=list)
     kept: list[Path] = field(default_factory=list)
     failed: list[tuple[Path, str]] = field(default_factory=list)
+    approximate: list[Path] = field(default_factory=list)
     unwritten: list[Path] = field(default_factory=list)
     interrupted: bool = False
 
@@ -60,7 +63,7 @@ def plan_jobs(inputs: Sequence[Path], output: Path) -> list[Job]:
     if to_file and len(inputs) == 1 and inputs[0].is_file():
         return [Job(inputs[0], output)]
     if to_file:
-        raise DataError(f"{output}: to restore more than one file, give a folder as output")
+        raise DataError(f"{output}: for more than one file, give a folder as output")
     jobs: list[Job] = []
     for given in inputs:
         if given.is_dir():
@@ -77,7 +80,7 @@ def plan_jobs(inputs: Sequence[Path], output: Path) -> list[Job]:
         if other != job.source:
             raise DataError(
                 f"{other} and {job.source} would both be written to {job.target}; "
-                "restore them into different folders"
+                "choose different folders for them"
             )
     return list({job.target: job for job in jobs}.values())
 
@@ -146,8 +149,10 @@ def restore_files(
         if started:
             started(job)
         try:
-            _restore(restorer, job, strength, advance)
+            exact = _restore(restorer, job, strength, advance)
             outcome.done.append(job.target)
+            if not exact:
+                outcome.approximate.append(job.target)
         except (ImageError, OptionError) as error:
             # an OptionError: this photo is too large for the memory, another may not be
             outcome.failed.append((job.source, str(error)))
@@ -161,8 +166,11 @@ def restore_files(
 
 def _restore(
     restorer: Restorer, job: Job, strength: float, advance: Callable[[int], None] | None
-) -> None:
+) -> bool:
     """One job, whole or not at all.
+
+    Returns:
+        Whether the result is what the network makes of the whole photo.
 
     Raises:
         ImageError, OptionError: why it cannot be done; the message names the file.
@@ -170,12 +178,15 @@ def _restore(
     measure(job.source, restorer)
     _refuse_unwritable(job.target)
     photo = images.read(job.source)
+    height, width = photo.pixels.shape[:2]
     try:
+        exact = restorer.tiling(height, width, photo.pixels.nbytes).exact
         restored = restorer.pixels(photo.pixels, strength, advance)
     except (ImageError, OptionError) as error:
         raise type(error)(f"{shown(job.source)}: {error}") from None
     _make_folder(job.target.parent)
     images.write(job.target, restored, photo)
+    return exact
 
 
 def _refuse_unwritable(target: Path) -> None:

@@ -16,6 +16,7 @@ from noiseda import images, runtime
 from noiseda.checkpoint import ModelInfo, open_model
 from noiseda.errors import OptionError
 from noiseda.networks import RestorationNetwork, Spec
+from noiseda.restoration.blending import Blending
 from noiseda.restoration.tiling import Tile, Tiling
 
 Advance = Callable[[int], None]
@@ -46,7 +47,8 @@ class Restorer:
     - torch B×3×H×W, floating point in [0, 1].
 
     Results are clamped to the range of the kind. Images are RGB, any size from 1×1 up; those that
-    do not fit into `memory` are computed in overlapping tiles, with the same result.
+    do not fit into `memory` are computed in overlapping tiles, with the same result if the network
+    allows it; else the tiles are blended (see `Spec.tile_margin`), and `tiling` says so.
 
     Args:
         network: the restoration network, on the CPU.
@@ -188,6 +190,7 @@ class Restorer:
         if not 0 <= strength <= 1:
             raise OptionError(f"strength must be between 0 and 1, not {strength}")
         tiling = self.tiling(size[0], size[1], held)
+        blending = None if tiling.exact else Blending(tiling, write)
         shape = None
         for tile in tiling.tiles():
             if shape not in (None, tile.shape):
@@ -198,9 +201,13 @@ class Restorer:
                 degraded = read(tile.rows, tile.columns).to(
                     self.device, memory_format=torch.channels_last
                 )
-                restored = self._network(degraded, tile.place)
+                place = tile.place if tiling.exact else None
+                restored = self._network(degraded, place)
                 if strength != 1:
                     restored = degraded.lerp(restored, strength)
+            if blending:
+                blending.add(tile, restored)
+                continue
             top, left = tile.rows[0], tile.columns[0]
             core = restored[
                 ...,
@@ -244,7 +251,8 @@ def load(
     """Open a model file, or a run folder that holds one.
 
     Args:
-        path: `model.safetensors`, a published `.pth`, or a folder with `model.safetensors`.
+        path: `model.safetensors`, a folder that holds one, a published `.pth`, or a weights file of
+            another program (see `checkpoint.open_model`).
         task: "denoise", "derain" or "deblur", if the file must be for that; a published file
             takes its value range from it.
         device: where to compute; the accelerator if there is one.

@@ -92,7 +92,7 @@ class ProgressBar(Callback):
     ) -> None:
         if self._bar:
             metrics = trainer.callback_metrics
-            note = f"loss {float(outputs['loss']):.4f}"
+            note = f"loss {float(metrics['train/loss']):.4f}"
             if "validation/psnr" in metrics:
                 note += f"  validation {float(metrics['validation/psnr']):.2f} dB"
             self._bar.update(self._task, advance=self._batch, note=note)

@@ -7,11 +7,11 @@ import json
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from noiseda import runtime
 from noiseda.checkpoint import save
@@ -71,7 +71,12 @@ def refuse_unwritable(folder: Path) -> None:
         raise _unwritable(folder, error) from None
 
 
-def fill(folder: Path, recipe: Recipe, restorer: RestorationNetwork) -> None:
+def fill(
+    folder: Path,
+    recipe: Recipe,
+    restorer: RestorationNetwork,
+    training: Mapping[str, Tensor] | None = None,
+) -> None:
     """Put into an empty run folder what the run can be continued from.
 
     Args:
@@ -79,6 +84,7 @@ def fill(folder: Path, recipe: Recipe, restorer: RestorationNetwork) -> None:
         recipe: of the run.
         restorer: with its first weights, which are kept if they come from `training.start`: that
             file may change or go away.
+        training: what else is kept then, see `checkpoint.save`.
 
     Raises:
         RunError, ModelFileError: the folder cannot be written; then nothing is left in it.
@@ -90,7 +96,7 @@ def fill(folder: Path, recipe: Recipe, restorer: RestorationNetwork) -> None:
     try:
         (folder / "environment.json").write_text(json.dumps(runtime.environment(), indent=2))
         if recipe.training.start is not None:
-            save(folder / START, restorer, task=recipe.task)
+            save(folder / START, restorer, task=recipe.task, training=training)
         # last, because its presence says that the folder can be resumed
         (folder / RECIPE).write_text(recipe.to_yaml(), encoding="utf-8")
     except BaseException as error:

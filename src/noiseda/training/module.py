@@ -47,8 +47,13 @@ class TrainingModule(lightning.LightningModule):
     def __init__(self, recipe: Recipe, restorer: RestorationNetwork, objective: Objective) -> None:
         super().__init__()
         self.recipe = recipe
-        self.restorer = runtime.fast_layout(restorer)
-        self.objective = runtime.fast_layout(objective)
+        self.format = torch.contiguous_format
+        if recipe.training.channels_last:
+            restorer, objective = runtime.fast_layout(restorer), runtime.fast_layout(objective)
+            self.format = torch.channels_last
+        self.restorer = restorer
+        self.objective = objective
+        self._compiled = False
         update = ema_update(recipe.training.ema_halflife, recipe.data.batch)
         self.average = AveragedModel(self.restorer, multi_avg_fn=update).requires_grad_(False)
 
@@ -63,8 +68,18 @@ class TrainingModule(lightning.LightningModule):
         return torch.optim.Adam(
             [*self.restorer.parameters(), *self.objective.parameters()],
             lr=self.recipe.training.learning_rate,
-            fused=True,
+            # a fused one undoes the scale of 16-bit gradients itself, after they were clipped
+            fused=self.recipe.training.precision != "16-mixed",
         )
+
+    def on_train_start(self) -> None:
+        if self.recipe.training.compile and not self._compiled:
+            # in place: names of weights stay, and the averaged network is left as it is
+            self.restorer.compile()
+            predictor = getattr(self.objective, "predictor", None)
+            if isinstance(predictor, nn.Module):
+                predictor.compile()
+            self._compiled = True
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         # dropout draws from torch's global state; a seed of its own for every step and rank makes
@@ -73,9 +88,30 @@ class TrainingModule(lightning.LightningModule):
         torch.manual_seed(source.initial_seed())
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
+        # here and not after this method, as Lightning would: it leaves gradients of the first parts
+        self.zero_grad()
+        parts = self.recipe.training.accumulate
+        share = len(batch["number"]) // parts
+        sums: dict[str, Tensor] = {}
+        loss = None
+        for part in range(parts):
+            if loss is not None:
+                self._add_gradients(loss)
+            chosen = slice(part * share, (part + 1) * share)
+            terms = self._terms({role: value[chosen] for role, value in batch.items()})
+            for name, value in terms.items():
+                sums[name] = sums.get(name, 0) + value.detach() / parts
+            loss = terms["loss"] / parts
+        assert loss is not None
+        self._note(sums)
+        # of the last part; its backward pass is what the devices exchange gradients after
+        return loss
+
+    def _terms(self, batch: dict[str, Any]) -> dict[str, Tensor]:
+        """The objective's terms of a part of a batch."""
         numbers = [int(number) for number in batch["number"]]
         images = {
-            role: image.contiguous(memory_format=torch.channels_last)
+            role: image.contiguous(memory_format=self.format)
             for role, image in batch.items()
             if role != "number"
         }
@@ -85,10 +121,16 @@ class TrainingModule(lightning.LightningModule):
             progress=self.global_step / self.recipe.steps,
             random=BatchRandom.for_samples(self.recipe.seed, numbers, "objective"),
         )
-        values = {name: value.detach() for name, value in terms.items()}
-        self._refuse_non_finite(values)
-        self._note(values)
-        return terms["loss"]
+        self._refuse_non_finite({name: value.detach() for name, value in terms.items()})
+        return terms
+
+    def _add_gradients(self, loss: Tensor) -> None:
+        """The backward pass of a part that is not the last, on this device alone."""
+        with torch.autocast(self.device.type, enabled=False):
+            self.trainer.strategy.backward(loss, None)
+
+    def optimizer_zero_grad(self, *args: Any, **kwargs: Any) -> None:
+        """Done by `training_step`."""
 
     def configure_gradient_clipping(
         self,
@@ -103,7 +145,9 @@ class TrainingModule(lightning.LightningModule):
             "gradient_restorer": clip(self.restorer, limit),
             "gradient_objective": clip(self.objective, limit),
         }
-        self._refuse_non_finite(norms)
+        if self.recipe.training.precision != "16-mixed":
+            # there a step whose gradients overflow is left out, and the scale lowered
+            self._refuse_non_finite(norms)
         self._note(norms)
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:

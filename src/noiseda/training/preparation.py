@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
-from noiseda import adaptation, degradations, networks, runtime
-from noiseda.checkpoint import open_model
+from noiseda import adaptation, degradations, diffusion, networks, runtime
+from noiseda.adaptation import NoiseSpace, Objective
+from noiseda.checkpoint import open_model, open_training_part
 from noiseda.console import progress_bar
 from noiseda.data import (
     Chosen,
+    Selection,
     Store,
     TrainingSamples,
     choose,
@@ -22,12 +25,12 @@ from noiseda.data import (
     select,
     truth_of,
 )
-from noiseda.errors import DataError, OptionError
+from noiseda.errors import DataError, ModelFileError, OptionError
 from noiseda.evaluation import check_sizes, pair
 from noiseda.random import generator
 from noiseda.training.folder import refuse_unfit
 from noiseda.training.module import TrainingModule
-from noiseda.training.recipe import Recipe
+from noiseda.training.recipe import Pair, Recipe
 
 
 @dataclass
@@ -39,12 +42,14 @@ class Prepared:
         module: networks and objective.
         samples: the training data.
         validation: (name, degraded, clean) image files.
+        continues: whether the noise predictor's weights are the start model's.
     """
 
     recipe: Recipe
     module: TrainingModule
     samples: TrainingSamples
     validation: list[tuple[str, Path, Path]]
+    continues: bool = False
 
 
 def prepare(recipe: Recipe, start: Path | None = None, checkpoint: Path | None = None) -> Prepared:
@@ -53,7 +58,8 @@ def prepare(recipe: Recipe, start: Path | None = None, checkpoint: Path | None =
 
     Args:
         recipe: what to prepare.
-        start: model file that the restoration network's weights come from; None for fresh ones.
+        start: model file that the restoration network's weights come from, and those of the
+            noise predictor if it holds one and the objective has one; None for fresh ones.
         checkpoint: of which the networks will get their weights; only checked here.
 
     Raises:
@@ -61,6 +67,7 @@ def prepare(recipe: Recipe, start: Path | None = None, checkpoint: Path | None =
     """
     runtime.prepare()
     refuse_uneven(recipe, processes(recipe))
+    refuse_unable(recipe)
     # weights depend on the seed alone, whatever was drawn before in this process
     torch.manual_seed(generator(recipe.seed, 0, "weights").initial_seed())
     restorer = _restorer(recipe, start)
@@ -68,6 +75,7 @@ def prepare(recipe: Recipe, start: Path | None = None, checkpoint: Path | None =
     options = dict(recipe.objective)
     objective = adaptation.build(options.pop("name"), **options)
     objective.attach(restorer)
+    continues = start is not None and _start_predictor(objective, start)
     wanted = [role for role in ("real", "unpaired", "truth") if role in objective.required]
     for role in wanted:
         if not getattr(recipe.data, role):
@@ -78,56 +86,115 @@ def prepare(recipe: Recipe, start: Path | None = None, checkpoint: Path | None =
     module = TrainingModule(recipe, restorer, objective)
     if checkpoint is not None:
         refuse_unfit(checkpoint, module)
+    source = {}
     if objective.from_source:
         # also if it is not required: samples do not depend on the objective
-        wanted.insert(0, "clean")
-    chosen = {
+        source = _source(recipe)
+    chosen = source | {
         role: _truth(recipe) if role == "truth" else choose(getattr(recipe.data, role))
         for role in wanted
     }
     validation = validation_pairs(recipe)
     stores = {role: _store(recipe, role, found) for role, found in chosen.items()}
-    options = dict(recipe.degradation)
     samples = TrainingSamples(
         stores.get("clean"),
         stores.get("real"),
         stores.get("unpaired"),
-        degradations.build(options.pop("name"), **options),
+        degradation(recipe),
         recipe.data.patch,
         recipe.seed,
         stores.get("truth"),
+        stores.get("synthetic"),
     )
-    return Prepared(recipe, module, samples, validation)
+    return Prepared(recipe, module, samples, validation, continues)
 
 
-def processes(recipe: Recipe) -> int:
-    """How many processes train, one a device, each on an equal part of every batch.
+def layout(recipe: Recipe) -> tuple[int, int]:
+    """On how many devices of each machine, and on how many machines, a run trains, one process a
+    device.
 
     Raises:
-        OptionError: the recipe asks for more devices than there are.
+        OptionError: the recipe asks for more devices than there are, or for other numbers than
+            torchrun or SLURM has started.
     """
-    devices, accelerators = recipe.training.devices, 0
+    devices, nodes, accelerators = recipe.training.devices, recipe.training.nodes, 0
     if torch.accelerator.is_available():
         accelerators = torch.accelerator.device_count()
+    manager, started = _started()
     if devices == "auto":
-        devices = max(accelerators, 1)
+        devices = started.get("devices", max(accelerators, 1))
     elif 0 < accelerators < devices:
         raise OptionError(
             f"training.devices {devices}: this machine has {accelerators}; lower it or use auto"
         )
-    return devices * recipe.training.nodes
+    for key, value in (("devices", devices), ("nodes", nodes)):
+        if started.get(key, value) != value:
+            raise OptionError(
+                f"training.{key} {value}: {manager} has started {started[key]}; make them equal"
+            )
+    return devices, nodes
+
+
+def _started() -> tuple[str, dict[str, int]]:
+    """Who started this process as one of several, and how many: "devices" on each machine, and
+    "nodes"; empty if nobody did."""
+    known = os.environ
+    if "TORCHELASTIC_RUN_ID" in known:
+        named = {"devices": "LOCAL_WORLD_SIZE", "nodes": "GROUP_WORLD_SIZE"}
+        return "torchrun", {key: int(known[name]) for key, name in named.items() if name in known}
+    # as Lightning tells it: an interactive shell's processes are not SLURM's
+    tasks = int(known.get("SLURM_NTASKS", 1))
+    if tasks > 1 and known.get("SLURM_JOB_NAME") not in ("bash", "interactive"):
+        nodes = int(known.get("SLURM_NNODES", 1))
+        return "SLURM", {"devices": tasks // nodes, "nodes": nodes}
+    return "", {}
+
+
+def processes(recipe: Recipe) -> int:
+    """How many processes train, each on an equal part of every batch.
+
+    Raises:
+        OptionError: see `layout`.
+    """
+    devices, nodes = layout(recipe)
+    return devices * nodes
 
 
 def refuse_uneven(recipe: Recipe, ranks: int) -> None:
     """Refuse a batch that cannot be shared equally.
 
     Raises:
-        OptionError: `data.batch` is no multiple of `ranks`.
+        OptionError: `data.batch` is no multiple of `ranks`, or a device's share of it none of
+            `training.accumulate`.
     """
-    if recipe.data.batch % ranks:
+    batch, parts = recipe.data.batch, recipe.training.accumulate
+    if batch % ranks:
+        raise OptionError(f"data.batch {batch} must be a multiple of the {ranks} devices")
+    if batch // ranks % parts:
         raise OptionError(
-            f"data.batch {recipe.data.batch} must be a multiple of the {ranks} devices"
+            f"training.accumulate {parts}: each device's {batch // ranks} images of the batch must "
+            "be a multiple of it"
         )
+
+
+def refuse_unable(recipe: Recipe) -> None:
+    """Refuse what this machine cannot do.
+
+    Raises:
+        OptionError: 16-bit floats without CUDA, or compilation for the CPU without a compiler.
+    """
+    device = runtime.best_device().type
+    if recipe.training.precision == "16-mixed" and device != "cuda":
+        raise OptionError(
+            f"training.precision 16-mixed needs CUDA, this machine has {device}; use bf16-mixed"
+        )
+    if recipe.training.compile and device == "cpu":
+        compilers = [os.environ.get("CXX", ""), "g++", "clang++"]
+        if not any(shutil.which(name) for name in compilers if name):
+            raise OptionError(
+                "training.compile needs a C++ compiler on the CPU, and neither g++ nor clang++ is "
+                "here; install one or leave it out"
+            )
 
 
 def workers(recipe: Recipe) -> int:
@@ -149,9 +216,45 @@ def _restorer(recipe: Recipe, start: Path | None) -> networks.RestorationNetwork
         differing = [key for key in options if network.options.get(key) != options[key]]
         raise OptionError(
             f"{start}: its network is {network.name!r} {network.options}; the recipe's differs in "
-            f"{', '.join(differing) or 'its name'}; make them equal"
+            f"{', '.join(differing) or 'its name'}; make them equal, or set network=start"
         )
     return network.train()
+
+
+def _start_predictor(objective: Objective, start: Path) -> bool:
+    """Give the noise predictor the weights of the start model, if both are there; whether they
+    are.
+
+    Raises:
+        OptionError: the file's noise predictor is not the recipe's.
+        ModelFileError: its weights belong to no noise predictor, or are not finite.
+    """
+    state = open_training_part(start).predictor
+    if not state or not isinstance(objective, NoiseSpace):
+        return False
+    broken = [name for name, value in state.items() if not torch.isfinite(value).all()]
+    if broken:
+        raise ModelFileError(f"{start}: weights are not finite: {', '.join(broken[:3])}")
+    try:
+        objective.predictor.load_state_dict(state, strict=True)
+    except RuntimeError as error:
+        try:
+            kind, there = diffusion.infer(state)
+        except ModelFileError as reason:
+            raise ModelFileError(f"{start}: {reason}") from None
+        wanted, here = diffusion.infer(objective.predictor.state_dict())
+        theirs, ours = {"name": kind, **there}, {"name": wanted, **here}
+        different = [
+            f"{key} is {value} there and {ours[key]} in the recipe"
+            for key, value in theirs.items()
+            if key in ours and ours[key] != value
+        ]
+        reason = ", ".join(different) or " ".join(str(error).split())[:200]
+        raise OptionError(
+            f"{start}: its noise predictor is not the recipe's: {reason}; make objective.predictor "
+            "equal, or leave the predictor out with: noiseda models convert --slim"
+        ) from None
+    return True
 
 
 def _store(recipe: Recipe, role: str, chosen: Chosen) -> Store:
@@ -162,6 +265,70 @@ def _store(recipe: Recipe, role: str, chosen: Chosen) -> Store:
             recipe.data.cache,
             lambda done, total: bar.update(task, completed=done, total=total, visible=True),
         )
+
+
+def degradation(recipe: Recipe) -> degradations.Degradation | None:
+    """The recipe's, or None if it has none."""
+    if recipe.degradation is None:
+        return None
+    options = dict(recipe.degradation)
+    return degradations.build(options.pop("name"), **options)
+
+
+def _source(recipe: Recipe) -> dict[str, Chosen]:
+    """The source by role: "clean" and, if the recipe has pairs, "synthetic"."""
+    if not recipe.data.pairs:
+        return {"clean": choose(recipe.data.clean)}
+    crops = [one for one in recipe.data.pairs if is_prepared(one.degraded.folder)]
+    plain = _pairs([one for one in recipe.data.pairs if one not in crops])
+    return {
+        "clean": Chosen(
+            [clean for _, _, clean in plain], [truth_of(one.degraded, one.clean) for one in crops]
+        ),
+        "synthetic": Chosen(
+            [degraded for _, degraded, _ in plain], [one.degraded for one in crops]
+        ),
+    }
+
+
+def source_pairs(recipe: Recipe) -> list[tuple[str, Path, Path]]:
+    """(name, degraded, clean) files of `data.pairs`; of crops, those they were cut from.
+
+    Raises:
+        DataError: they cannot be paired, or differ in size; one message for all folders.
+        ImageError: a file that is no readable image, as far as its header shows it.
+    """
+    return _pairs(recipe.data.pairs)
+
+
+def _pairs(pairs: list[Pair]) -> list[tuple[str, Path, Path]]:
+    found: list[tuple[str, Path, Path]] = []
+    problems = []
+    with progress_bar() as bar:
+        # of several processes the first shows it
+        leads = bool(pairs) and rank_zero_only.rank == 0
+        bar.add_task("checking pairs", total=None, note="", visible=leads)
+        for one in pairs:
+            try:
+                found += _paired(one.degraded, one.clean)
+            except DataError as error:
+                problems.append(str(error))
+    if problems:
+        raise DataError(f"data.pairs: {' | '.join(problems)}")
+    return found
+
+
+def _paired(degraded: Selection, clean: Path) -> list[tuple[str, Path, Path]]:
+    """(name, degraded, clean) of a selection's images, of equal sizes."""
+    if is_prepared(degraded.folder):
+        both = zip(select([degraded]), select([truth_of(degraded, clean)]), strict=True)
+        return [(name, ours, theirs) for (name, ours), (_, theirs) in both]
+    chosen = {name for name, _ in select([degraded])}
+    patterns = degraded.include or degraded.exclude
+    pairs = pair(degraded.folder, clean, only=chosen if patterns else None)
+    # now and not hours later
+    check_sizes(pairs)
+    return pairs
 
 
 def _truth(recipe: Recipe) -> Chosen:
@@ -177,12 +344,8 @@ def _truth(recipe: Recipe) -> Chosen:
         if is_prepared(photos.folder):
             found.crops.append(truth_of(photos, folder))
             continue
-        chosen = select([photos])
-        patterns = photos.include or photos.exclude
-        pairs = pair(photos.folder, folder, only={name for name, _ in chosen} if patterns else None)
-        check_sizes(pairs)
-        truth = {photo: clean for _, photo, clean in pairs}
-        found.paths.extend(truth[photo] for _, photo in chosen)
+        truth = {photo: clean for _, photo, clean in _paired(photos, folder)}
+        found.paths.extend(truth[photo] for _, photo in select([photos]))
     return found
 
 
@@ -195,13 +358,8 @@ def validation_pairs(recipe: Recipe) -> list[tuple[str, Path, Path]]:
     wanted = recipe.data.validation
     if wanted is None:
         return []
-    chosen = {name for name, _ in select([wanted.degraded])}
-    patterns = wanted.degraded.include or wanted.degraded.exclude
-    pairs = pair(wanted.degraded.folder, wanted.clean, only=chosen if patterns else None)
     with progress_bar() as bar:
         # of several processes the first shows it
         leads = rank_zero_only.rank == 0
         bar.add_task("checking validation images", total=None, note="", visible=leads)
-        # now and not at the first validation, hours later
-        check_sizes(pairs)
-    return pairs
+        return _paired(wanted.degraded, wanted.clean)

@@ -63,6 +63,8 @@ def probe(recipe: Recipe) -> str:
     auxiliary = sum(weight.numel() for weight in module.objective.parameters()) / 1e6
     stores = {role: store for role, store in prepared.samples.stores.items() if store}
     share = f", {data.batch // ranks} on each of {ranks} devices" if ranks > 1 else ""
+    if training.accumulate > 1:
+        share += f", in {training.accumulate} parts"
     rows = {
         "restoration network": f"{module.restorer.spec.parameters / 1e6:.3f} M parameters",
         "thrown away afterwards": f"{auxiliary:.3f} M parameters",
@@ -99,7 +101,9 @@ def _seconds_of_targets(prepared: Prepared, folder: Path) -> float:
 def _seconds_per_step(prepared: Prepared, device: torch.device, ranks: int) -> float:
     """The median time of a step with one device's part of the batch, in the run's precision."""
     recipe, module = prepared.recipe, prepared.module.to(device)
-    mixed = recipe.training.precision == "bf16-mixed"
+    parts = recipe.training.accumulate
+    mixed = recipe.training.precision != "32-true"
+    kind = torch.float16 if recipe.training.precision == "16-mixed" else torch.bfloat16
     optimizer = module.configure_optimizers()
     steps = _WARM_UP + _TIMED
     batches = iter(loader(prepared.samples, BatchNumbers(steps, recipe.data.batch, ranks=ranks)))
@@ -109,14 +113,16 @@ def _seconds_per_step(prepared: Prepared, device: torch.device, ranks: int) -> f
         for _ in range(steps):
             start = time.perf_counter()
             batch = {
-                role: value.to(device, memory_format=torch.channels_last)
+                role: value.to(device, memory_format=module.format)
                 for role, value in next(batches).items()
                 if isinstance(value, torch.Tensor) and role != "number"
             }
-            with torch.autocast(device.type, torch.bfloat16, enabled=mixed):
-                terms = module.objective(module.restorer, batch, progress=0.5)
             optimizer.zero_grad()
-            terms["loss"].backward()
+            for part in zip(*(value.chunk(parts) for value in batch.values()), strict=True):
+                images = dict(zip(batch, part, strict=True))
+                with torch.autocast(device.type, kind, enabled=mixed):
+                    terms = module.objective(module.restorer, images, progress=0.5)
+                (terms["loss"] / parts).backward()
             clip(module.restorer, recipe.training.clip_norm)
             optimizer.step()
             module.average.update_parameters(module.restorer)

@@ -11,6 +11,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
+from noiseda.checkpoint import open_model
+from noiseda.data import AbsolutePath
 from noiseda.errors import OptionError, did_you_mean
 from noiseda.registry import explain
 from noiseda.training.recipe import Recipe
@@ -19,7 +21,11 @@ from noiseda.training.recipe import Recipe
 _PLACES = {
     *("data.clean", "data.real", "data.unpaired", "data.cache", "training.start"),
     *("data.truth", "compare.source"),
-    *("data.validation.degraded", "data.validation.clean", "data.validation.degraded.folder"),
+    *(
+        f"data.{pairs}.{key}"
+        for pairs in ("validation", "pairs")
+        for key in ("degraded", "clean", "degraded.folder")
+    ),
 }
 # OmegaConf reports a file of another type by OSError, incompatible merges by TypeError
 _BROKEN = (OmegaConfBaseException, YAMLError, ValueError, TypeError, OSError)
@@ -73,11 +79,35 @@ def read_recipe(
             value = {part: value}
         content = _merged(content, value)
     try:
-        return Recipe.model_validate(content)
+        return Recipe.model_validate(_with_network_of_start(content))
     except pydantic.ValidationError as error:
         raise OptionError(f"{source}: {explain(error, Recipe)}") from None
     except OptionError as error:
         raise OptionError(f"{source}: {error}") from None
+
+
+def _with_network_of_start(content: Any) -> Any:
+    """With the network that the file `training.start` holds, if the recipe's network is "start".
+
+    Raises:
+        NoiseDAError: no such file is named, or it cannot be opened.
+    """
+    if not isinstance(content, dict):
+        return content
+    wanted = content.get("network")
+    if isinstance(wanted, dict) and wanted.get("name") == "start":
+        if len(wanted) > 1:
+            raise OptionError("network: of 'start' all options come from the file, so give none")
+        wanted = "start"
+    if wanted != "start":
+        return content
+    training = content.get("training")
+    start = training.get("start") if isinstance(training, dict) else None
+    if start is None:
+        raise OptionError("network: 'start' is that of the model file training.start; name one")
+    path = pydantic.TypeAdapter(AbsolutePath).validate_python(start)
+    network, _ = open_model(path)
+    return {**content, "network": {"name": network.name, **network.options}}
 
 
 def _parsed(text: str) -> DictConfig:

@@ -62,6 +62,9 @@ def _options(registry: Any) -> Callable[..., dict[str, Any]]:
     return lambda name, **options: registry.options(name, options)
 
 
+Degraded = Annotated[dict[str, Any], _part(_options(degradations.DEGRADATIONS))]
+
+
 class Validation(_Strict):
     """Images with ground truth, for scoring only; pairs by relative path."""
 
@@ -69,11 +72,23 @@ class Validation(_Strict):
     clean: AbsolutePath
 
 
+class Pair(_Strict):
+    """Degraded images and the clean ones they were made from; pairs by relative path."""
+
+    degraded: One
+    clean: AbsolutePath
+
+
+Pairs = Annotated[list[Pair], BeforeValidator(_selections)]
+
+
 class Data(_Strict):
     """Folders of images and how crops are taken from them.
 
     Attributes:
-        clean: clean source images; all objectives but one that makes its own need them.
+        clean: clean source images; all objectives but one that makes its own need them, or
+            `pairs`.
+        pairs: source images with their degraded counterparts, instead of `clean`.
         real: unlabeled real photos of the target.
         unpaired: clean images of another collection, for the unpaired mode.
         truth: ground truth of `real`, a folder for each of its entries, paired by relative path;
@@ -86,6 +101,7 @@ class Data(_Strict):
     """
 
     clean: Many = []
+    pairs: Pairs = []
     real: Many = []
     unpaired: Many = []
     truth: Folders = []
@@ -105,8 +121,16 @@ class Training(_Strict):
         ema_halflife: after how many images a weight's influence on the average has halved.
         clip_norm: greatest gradient norm, of each network alone; None for no limit.
         checkpoint_every, validate_every, log_every: intervals in images.
-        start: model file whose weights the restoration network starts from.
-        precision: of computation, as Lightning names it.
+        images_every: interval in images at which TensorBoard gets pictures of the batch.
+        start: model file (or weights file that spandrel recognises) whose weights the restoration
+            network starts from, and the noise predictor, if the file holds one and the objective
+            has one.
+        precision: of computation, as Lightning names it; "16-mixed" on CUDA alone.
+        accumulate: in how many parts, one after the other, each device computes its share of the
+            batch: so many times less memory, the same step (see docs/scale.md).
+        compile: compile the networks with torch.compile.
+        channels_last: keep images and weights in the memory format that convolutions run fastest
+            in on CPUs and tensor cores.
         devices: how many; "auto" for all accelerators, or one CPU process.
         nodes: machines of a distributed run.
     """
@@ -118,8 +142,12 @@ class Training(_Strict):
     checkpoint_every: Images = 4000
     validate_every: Images = 8000
     log_every: Images = 400
+    images_every: Images = 8000
     start: AbsolutePath | None = None
-    precision: Literal["32-true", "bf16-mixed"] = "32-true"
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    accumulate: Annotated[int, Field(ge=1, le=65536)] = 1
+    compile: bool = False
+    channels_last: bool = True
     devices: Annotated[int, Field(ge=1, le=1024)] | Literal["auto"] = "auto"
     nodes: Annotated[int, Field(ge=1, le=65536)] = 1
 
@@ -153,8 +181,10 @@ class Recipe(_Strict):
         task: "denoise", "derain" or "deblur".
         seed: every random draw of the run derives from it.
         data: where images come from.
-        degradation: makes the synthetic image: `name` and its options.
-        network: the restoration network: `name` and its options.
+        degradation: makes the synthetic image from `data.clean`: `name` and its options. Images of
+            `data.pairs` are degraded already.
+        network: the restoration network: `name` and its options. In a file, "start" is the network
+            of the file `training.start`.
         objective: what is minimised: `name` and its options.
         training: how long and how fast.
         compare: what methods are compared, if they are.
@@ -164,7 +194,7 @@ class Recipe(_Strict):
     task: str = "denoise"
     seed: Annotated[int, Field(ge=0)] = 0
     data: Data
-    degradation: Annotated[dict[str, Any], _part(_options(degradations.DEGRADATIONS))]
+    degradation: Degraded | None = None
     network: Annotated[dict[str, Any], _part(networks.check)]
     objective: Annotated[dict[str, Any], _part(_options(adaptation.OBJECTIVES))]
     training: Training
@@ -193,18 +223,38 @@ class Recipe(_Strict):
     @pydantic.model_validator(mode="after")
     def _buildable(self) -> Self:
         """What only the parts' constructors find, and whether the parts fit together."""
-        _build(degradations.build, self.degradation)
         # without memory: for their checks alone
         with torch.device("meta"):
             objective = _build(adaptation.build, self.objective)
-        if objective.from_source and not self.data.clean:
-            raise OptionError("'data.clean' is missing")
+        self._check_source(objective)
         if self.data.patch % objective.patch_multiple:
             raise OptionError(
                 f"data.patch {self.data.patch} must be a multiple of {objective.patch_multiple}, "
                 "because the noise predictor halves it at each of its levels"
             )
         return self
+
+    def _check_source(self, objective: adaptation.Objective) -> None:
+        """Whether clean and synthetic images can be had, and are of the recipe's task."""
+        clean, pairs = self.data.clean, self.data.pairs
+        if pairs and clean:
+            raise OptionError(
+                "data.clean and data.pairs are both given; leave one of them out: clean images are "
+                "degraded, pairs are so already"
+            )
+        if objective.from_source and not (clean or pairs):
+            raise OptionError("'data.clean' is missing; give clean images there, or data.pairs")
+        if self.degradation is None:
+            if not (pairs and objective.from_source):
+                raise OptionError("'degradation' is missing")
+            return
+        tasks = _build(degradations.build, self.degradation).tasks
+        if not pairs and self.task not in tasks:
+            raise OptionError(
+                f"task {self.task!r} does not fit degradation {self.degradation['name']!r}, which "
+                f"is for {', '.join(sorted(tasks))}; change one of them, or mix degradations with "
+                "'mixture'"
+            )
 
     @property
     def steps(self) -> int:

@@ -17,10 +17,11 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
 from noiseda import runtime
-from noiseda.checkpoint import open_model, save
+from noiseda.adaptation import NoiseSpace
+from noiseda.checkpoint import PREDICTOR, open_model, save
 from noiseda.console import progress_bar
 from noiseda.data import BatchNumbers, loader
-from noiseda.errors import NonFiniteLossError, RunError
+from noiseda.errors import NonFiniteLossError, OptionError, RunError
 from noiseda.training.callbacks import (
     LastCheckpoint,
     LogTerms,
@@ -40,7 +41,8 @@ from noiseda.training.folder import (
     reserved,
 )
 from noiseda.training.logs import JsonLines
-from noiseda.training.preparation import Prepared, prepare, refuse_uneven, workers
+from noiseda.training.pictures import BatchPictures
+from noiseda.training.preparation import Prepared, layout, prepare, refuse_uneven, workers
 from noiseda.training.reading import read_recipe
 from noiseda.training.recipe import Recipe
 from noiseda.training.teaching import Teaching
@@ -85,7 +87,11 @@ def train(
     with reserved(folder) if leads else contextlib.nullcontext():
         prepared = prepare(recipe, recipe.training.start)
         if leads:
-            fill(folder, recipe, prepared.module.restorer)
+            objective = prepared.module.objective
+            kept = None
+            if prepared.continues and isinstance(objective, NoiseSpace):
+                kept = objective.predictor.state_dict(prefix=PREDICTOR)
+            fill(folder, recipe, prepared.module.restorer, kept)
     return _fit(prepared, folder, None, description or recipe.name, callbacks)
 
 
@@ -198,30 +204,38 @@ def _trainer(
     # in this order after every step: what a checkpoint must not miss comes before it is written
     ordered = [
         LogTerms(recipe.every(recipe.training.log_every)),
+        BatchPictures(recipe.every(recipe.training.images_every)),
         *callbacks,
         asked,
         LastCheckpoint(folder / CHECKPOINTS, every),
         checkpoints_every(folder / CHECKPOINTS, every),
     ]
-    trainer = lightning.Trainer(
-        accelerator="auto",
-        devices=recipe.training.devices,
-        num_nodes=recipe.training.nodes,
-        precision=recipe.training.precision,
-        max_steps=stop,
-        max_epochs=-1,
-        min_epochs=0,
-        logger=[
-            TensorBoardLogger(folder, name="", version="", purge_step=start + 1),
-            JsonLines(folder / "metrics.jsonl", recipe.data.batch, start),
-        ],
-        callbacks=ordered,
-        gradient_clip_val=recipe.training.clip_norm,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-        use_distributed_sampler=False,
-    )
+    devices, nodes = layout(recipe)
+    try:
+        trainer = lightning.Trainer(
+            accelerator="auto",
+            devices=devices,
+            num_nodes=nodes,
+            precision=recipe.training.precision,
+            max_steps=stop,
+            max_epochs=-1,
+            min_epochs=0,
+            logger=[
+                TensorBoardLogger(folder, name="", version="", purge_step=start + 1),
+                JsonLines(folder / "metrics.jsonl", recipe.data.batch, start),
+            ],
+            callbacks=ordered,
+            gradient_clip_val=recipe.training.clip_norm,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            use_distributed_sampler=False,
+        )
+    except ValueError as error:
+        # of numbers other than those that the job manager has started
+        raise OptionError(
+            f"training.devices {devices}, training.nodes {nodes}: {' '.join(str(error).split())}"
+        ) from None
     return trainer, asked
 
 
