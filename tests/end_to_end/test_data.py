@@ -134,6 +134,11 @@ def test_prepare_and_train(
     }
     sample = prepare(read_recipe(recipe_file, oracle)).samples[3]
     assert {"real", "truth"} <= sample.keys()
+    pairs = {"degraded": "crops/degraded", "clean": "crops/clean"}
+    stores = prepare(
+        read_recipe(recipe_file, {"data.clean": [], "data.pairs": pairs})
+    ).samples.stores
+    assert [store and len(store) for store in (stores["clean"], stores["synthetic"])] == [12, 12]
     with pytest.raises(DataError, match="no prepared crops"):
         prepare(read_recipe(recipe_file, {**oracle, "data.truth": "set/clean"}))
     # images that cannot be read are left out, and named

@@ -20,7 +20,7 @@ from noiseda.data import (
 )
 from noiseda.errors import DataError
 from noiseda.evaluation import check_sizes, pair
-from noiseda.training.recipe import Recipe
+from noiseda.training.recipe import Pair, Recipe
 
 
 def open_role(recipe: Recipe, role: str, chosen: Chosen) -> Store:
@@ -45,34 +45,36 @@ def source(recipe: Recipe) -> dict[str, Chosen]:
     """The source by role: "clean" and, if the recipe has pairs, "synthetic"."""
     if not recipe.data.pairs:
         return {"clean": choose(recipe.data.clean)}
-    clean, degraded = Chosen([], []), Chosen([], [])
-    for one in recipe.data.pairs:
-        if is_prepared(one.degraded.folder):
-            degraded.crops.append(one.degraded)
-            clean.crops.append(truth_of(one.degraded, one.clean))
-    pairs = source_pairs(recipe)
-    clean.paths.extend(path for _, _, path in pairs)
-    degraded.paths.extend(path for _, path, _ in pairs)
-    return {"clean": clean, "synthetic": degraded}
+    crops = [one for one in recipe.data.pairs if is_prepared(one.degraded.folder)]
+    plain = _pairs([one for one in recipe.data.pairs if one not in crops])
+    return {
+        "clean": Chosen(
+            [clean for _, _, clean in plain], [truth_of(one.degraded, one.clean) for one in crops]
+        ),
+        "synthetic": Chosen(
+            [degraded for _, degraded, _ in plain], [one.degraded for one in crops]
+        ),
+    }
 
 
 def source_pairs(recipe: Recipe) -> list[tuple[str, Path, Path]]:
-    """(name, degraded, clean) files of `data.pairs`, without prepared crops.
+    """(name, degraded, clean) files of `data.pairs`; of crops, those they were cut from.
 
     Raises:
         DataError: they cannot be paired, or differ in size; one message for all folders.
         ImageError: a file that is no readable image, as far as its header shows it.
     """
+    return _pairs(recipe.data.pairs)
+
+
+def _pairs(pairs: list[Pair]) -> list[tuple[str, Path, Path]]:
     found: list[tuple[str, Path, Path]] = []
     problems = []
     with progress_bar() as bar:
         # of several processes the first shows it
-        leads = bool(recipe.data.pairs) and rank_zero_only.rank == 0
+        leads = bool(pairs) and rank_zero_only.rank == 0
         bar.add_task("checking pairs", total=None, note="", visible=leads)
-        for one in recipe.data.pairs:
-            if is_prepared(one.degraded.folder):
-                # compared crop by crop when they are opened
-                continue
+        for one in pairs:
             try:
                 found += _paired(one.degraded, one.clean)
             except DataError as error:
@@ -84,6 +86,9 @@ def source_pairs(recipe: Recipe) -> list[tuple[str, Path, Path]]:
 
 def _paired(degraded: Selection, clean: Path) -> list[tuple[str, Path, Path]]:
     """(name, degraded, clean) of a selection's images, of equal sizes."""
+    if is_prepared(degraded.folder):
+        both = zip(select([degraded]), select([truth_of(degraded, clean)]), strict=True)
+        return [(name, ours, theirs) for (name, ours), (_, theirs) in both]
     chosen = {name for name, _ in select([degraded])}
     patterns = degraded.include or degraded.exclude
     pairs = pair(degraded.folder, clean, only=chosen if patterns else None)
@@ -105,8 +110,8 @@ def truth(recipe: Recipe) -> Chosen:
         if is_prepared(photos.folder):
             found.crops.append(truth_of(photos, folder))
             continue
-        counterparts = {photo: clean for _, photo, clean in _paired(photos, folder)}
-        found.paths.extend(counterparts[photo] for _, photo in select([photos]))
+        clean = {photo: path for _, photo, path in _paired(photos, folder)}
+        found.paths.extend(clean[photo] for _, photo in select([photos]))
     return found
 
 
