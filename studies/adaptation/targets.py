@@ -14,7 +14,7 @@ from noiseda.random import generator
 
 HERE = Path(__file__).parent
 DATA = Path(os.environ.get("NOISEDA_DATA", HERE.parents[2] / "shared" / "data"))
-RUNS = HERE.parents[1] / "runs" / "adaptation"
+RUNS = (HERE.parents[1] / "runs" / "adaptation").resolve()
 # strong noise of a camera at high sensitivity
 CAMERA = {"name": "camera", "shot": (0.006, 0.02), "read": (0.02, 0.04)}
 # of the photos of BSDS500 val, in the order of their names

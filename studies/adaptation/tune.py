@@ -55,7 +55,7 @@ def tune() -> None:
     recipe = read_recipe(RECIPE, {**keys(TARGET), "training.start": str(start())})
     base = recipe.compare.methods if recipe.compare else {}
     settings = {
-        f"{name}-{number}": {**base.get(name, {}), "name": name, **options}
+        f"{name}-{number}": {**(base.get(name) or {}), "name": name, **options}
         for name, grid in GRIDS.items()
         for number, options in enumerate(grid, start=1)
     }

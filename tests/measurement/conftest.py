@@ -27,7 +27,7 @@ def correlated(seed: int, height: int = 256, width: int = 256) -> np.ndarray:
     tap /= np.linalg.norm(tap)
     noise = white(seed, height + 12, width + 12)
     for axis in (0, 1):
-        noise = np.apply_along_axis(np.convolve, axis, noise, tap, "valid")
+        noise = np.apply_along_axis(lambda line: np.convolve(line, tap, "valid"), axis, noise)
     return noise
 
 

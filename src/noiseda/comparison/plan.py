@@ -113,7 +113,8 @@ class Plan:
 
 def digest(recipe: Recipe) -> str:
     """What tells whether a recipe's trainings are still the same, whatever their seed."""
-    keys = _keys(recipe.dump())
+    # keys that a later version adds are at their defaults
+    keys = _keys(recipe.model_dump(mode="json", exclude_defaults=True))
     kept = {key: value for key, value in keys.items() if key not in _NO_COST}
     text = json.dumps(sorted((key, repr(value)) for key, value in kept.items()))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
