@@ -22,7 +22,7 @@ SHORT = ("--minutes", "0.1")
 def noisy(height: int, width: int, seed: int = 0) -> np.ndarray:
     """A photo with noise that is alike in neighbouring pixels, H×W×3 uint8."""
     random = np.random.default_rng(seed)
-    white = random.normal(0, 18, (height + 1, width + 1, 3))
+    white = random.normal(0, 12, (height + 1, width + 1, 3))
     noise = (white[1:, 1:] + white[:-1, 1:] + white[1:, :-1] + white[:-1, :-1]) / 2
     return (photo(height, width, seed) + noise).round().clip(0, 255).astype(np.uint8)
 

@@ -8,9 +8,18 @@ noisy = degradations.build("matched", **matched_options(noise))(clean, generator
 
 from __future__ import annotations
 
-from noiseda.measurement.advice import hints, novelty
+from noiseda.measurement.advice import hints, novelty, too_strong
 from noiseda.measurement.noise import Noise, measure
 from noiseda.measurement.sampling import matched_options
 from noiseda.measurement.survey import Survey, survey
 
-__all__ = ["Noise", "Survey", "hints", "matched_options", "measure", "novelty", "survey"]
+__all__ = [
+    "Noise",
+    "Survey",
+    "hints",
+    "matched_options",
+    "measure",
+    "novelty",
+    "survey",
+    "too_strong",
+]

@@ -20,6 +20,8 @@ FEW = 5
 
 # in 1/255; below it the photos hardly change
 _FAINT = 2.0
+# σ, in 1/255, between sets that gained from adapting (10) and one that lost (25)
+_STRONG = 20.0
 # correlations that differ by less are alike: a set's may be wrong by as much (studies/measurement,
 # white noise of σ 5)
 _ALIKE = 0.15
@@ -108,6 +110,12 @@ def novelty(noise: Noise | None, recipe: Mapping[str, Any] | None) -> list[str]:
             "more is left in texture than measured."
         )
     return [*told, *_compared(noise, recipe)]
+
+
+def too_strong(noise: Noise | None) -> bool:
+    """Whether nothing can be judged by the measured noise: where noise is cut off at black and
+    white it is far from Gaussian (see studies/adapt)."""
+    return noise is not None and noise.overall > _STRONG
 
 
 def _compared(noise: Noise, recipe: Mapping[str, Any] | None) -> list[str]:

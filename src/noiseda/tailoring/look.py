@@ -14,7 +14,7 @@ from noiseda.checkpoint import ModelInfo
 from noiseda.console import progress_bar
 from noiseda.errors import DataError, RunError
 from noiseda.images.library import shown
-from noiseda.measurement import Noise, Survey, hints, novelty, survey
+from noiseda.measurement import Noise, Survey, hints, novelty, survey, too_strong
 from noiseda.tailoring.folder import keep
 
 # photos learned from, and photos kept back to judge on
@@ -103,7 +103,13 @@ def look(photos: Path, info: ModelInfo) -> Look:
             f"With fewer than {_SPARE} usable photos none can be kept back: the result is judged "
             "on the photos it has learned from, which is less sure."
         )
-    return Look(found, len(usable), told + novelty(found.noise, info.recipe), training, held_out)
+    told += novelty(found.noise, info.recipe)
+    if too_strong(found.noise):
+        told.append(
+            "The noise is very strong: adapting was found to harm such photos, and the verdict not "
+            "to see it, so the start model will be kept."
+        )
+    return Look(found, len(usable), told, training, held_out)
 
 
 def read_look(path: Path, photos: Path) -> Look | None:

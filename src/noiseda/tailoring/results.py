@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from noiseda import images
@@ -10,6 +11,7 @@ from noiseda.checkpoint import open_model
 from noiseda.console import progress_bar
 from noiseda.errors import ImageError, RunError
 from noiseda.judgement import Judging, Verdict, judge
+from noiseda.measurement import too_strong
 from noiseda.networks import RestorationNetwork
 from noiseda.report import write_report
 from noiseda.restoration import Restorer, load, plan_jobs, restore_files
@@ -36,7 +38,11 @@ def judged(given: Given, seen: Look, adapted: RestorationNetwork, state: State) 
             if found is not None:
                 risks.append(found)
             bar.advance(task)
-    return judge(risks)
+    found = judge(risks)
+    if too_strong(seen.survey.noise):
+        # whatever it says; a tie keeps the start
+        return replace(found, kind="unsure", probability=0.5, change=None, interval=None)
+    return found
 
 
 def restored(photos: Path, folder: Path) -> tuple[int, list[tuple[Path, str]]]:
