@@ -143,7 +143,7 @@ def test_prepare_and_train(
         prepare(read_recipe(recipe_file, {**oracle, "data.truth": "set/clean"}))
     # images that cannot be read are left out, and named
     (folder / "set/noisy/b.png").write_text("no image")
-    code, out, err = command(*arguments, "--size", "24", "--overwrite")
+    code, out, err = command(*arguments, "--size", "24", "--overlap", "8", "--overwrite")
     assert code == 1
     assert "left out: " in err
     assert "set/noisy/b.png" in err

@@ -106,7 +106,8 @@ def test_a_finished_run(
 def test_images_drawn_from_the_noise_predictor(
     recipe_file: Path, command: Command, refused: Refused
 ) -> None:
-    keys = {"task": "derain", "network.value_range": "signed", "training.images": 4}
+    keys = {"task": "derain", "degradation": "rain", "network.value_range": "signed"}
+    keys["training.images"] = "4"
     sets = [word for key, value in keys.items() for word in ("--set", f"{key}={value}")]
     code, _, err = command("train", recipe_file, "-o", "run", *sets)
     assert code == 0, err
