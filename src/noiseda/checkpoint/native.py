@@ -77,10 +77,9 @@ def read_safetensors(path: Path) -> tuple[str | None, dict[str, Tensor]]:
     try:
         with safetensors.safe_open(path, framework="pt") as file:
             header = (file.metadata() or {}).get("noiseda")
-            names: list[str] = file.keys()
-            return header, {
-                name: file.get_tensor(name) for name in names if not name.startswith(TRAINING)
-            }
+        # not from the open file: a Ctrl-C in the middle of that is taken for damage
+        tensors = safetensors.torch.load(path.read_bytes())
+        return header, {k: value for k, value in tensors.items() if not k.startswith(TRAINING)}
     except (OSError, ValueError, safetensors.SafetensorError) as error:
         raise ModelFileError(
             f"{path}: not a whole model file (neither safetensors nor a published .pth): {error}"
