@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -42,11 +43,11 @@ def lpips(weights: Path | None = None) -> Metric:
         ModelFileError: the file is damaged or of another network.
     """
     try:
-        import torchvision  # pyright: ignore[reportUnusedImport]
+        # torchmetrics asks for it only when a network is built
+        importlib.import_module("torchvision")
         from torchmetrics.functional.image.lpips import _NoTrainLpips as Network
     except ImportError:
         raise NoiseDAError(EXTRA) from None
-    del torchvision
     if weights is not None:
         state = _read(weights)
         kind = _kind(state, weights)
