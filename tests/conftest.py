@@ -11,8 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from hypothesis import settings
 
 from noiseda import images
+
+# the same examples in every run; `pytest --hypothesis-profile=default` looks for new ones
+settings.register_profile("repeatable", derandomize=True, deadline=None)
+settings.load_profile("repeatable")
 
 # one thread each: tests run side by side, and tiny networks gain nothing from more
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "100", "NO_COLOR": "1"}

@@ -260,7 +260,7 @@ def test_tables_equal_the_published_ones():
         assert table.dtype == own[key].dtype
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(st.sampled_from(schedules.NAMES), st.integers(2, 2000), st.floats(1e-6, 1e-2))
 def test_gamma_falls_inside_zero_to_one(name: Any, steps: int, end: float):
     variances = diffusion.betas(name, steps, 1e-6, end)
@@ -288,7 +288,7 @@ def test_schedules_follow_their_equations():
     assert cosine[49].item() == pytest.approx((math.cos(angles[0]) / math.cos(angles[1])) ** 2)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(st.sampled_from(schedules.NAMES), st.integers(2, 500), st.data())
 def test_a_drawn_level_lies_between_its_neighbours(name: Any, steps: int, data: st.DataObject):
     schedule = diffusion.Schedule(name, steps)

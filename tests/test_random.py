@@ -32,13 +32,13 @@ def test_generators_differ_by_seed_number_and_stream() -> None:
     assert generator(0, 0, "clean").initial_seed() == 4510794000719777353
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(st.integers(0, 2**60), st.integers(0, 2**40))
 def test_any_seed_and_number_gives_a_generator(seed: int, number: int) -> None:
     assert 0 <= generator(seed, number, "x").initial_seed() < 2**63
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(st.lists(st.integers(0, 1000), min_size=1, max_size=5, unique=True), st.randoms())
 def test_draws_of_a_sample_do_not_depend_on_its_batch(numbers: list[int], shuffle) -> None:
     together = draws(BatchRandom.for_samples(5, numbers, "objective"))

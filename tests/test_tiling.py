@@ -54,7 +54,7 @@ def least_memory(plan: Callable[[int], object]) -> int:
 sides = st.one_of(st.integers(1, 40), st.integers(1, 1500))
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(st.sampled_from(SPECS), sides, sides, st.floats(1, 400))
 def test_tiles_cover_and_fit(spec: networks.Spec, height: int, width: int, share: float) -> None:
     multiple, radius = spec.size_multiple, spec.receptive_radius
@@ -92,7 +92,7 @@ def test_tiles_cover_and_fit(spec: networks.Spec, height: int, width: int, share
         assert number == 1
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.sampled_from(SPECS), sides, sides, st.floats(0, 0.99))
 def test_below_the_smallest_tile(
     spec: networks.Spec, height: int, width: int, share: float

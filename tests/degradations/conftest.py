@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 PHOTOS = Path(os.environ.get("NOISEDA_DATA", ROOT.parent / "shared" / "data")) / "bsds500"
 SILENT: dict[str, Any] = {"shot": (0, 0), "read": (0, 0)}
 seeds = st.integers(0, 2**40)
-examples = settings(deadline=None, max_examples=25)
+examples = settings(max_examples=25)
 
 
 def seeded(seed: int) -> torch.Generator:

@@ -30,7 +30,7 @@ def test_photos_score_as_scikit_image_says(photo: str) -> None:
     assert scores.images[0]["ssim"] == pytest.approx(ssim, abs=1e-6)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(
     st.integers(11, 60),
     st.integers(11, 60),

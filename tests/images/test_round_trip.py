@@ -17,7 +17,7 @@ from noiseda.images import Kind, tensors
 from tests.images.conftest import noise, refused
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     height=st.integers(1, 40),
     width=st.integers(1, 40),
@@ -58,7 +58,7 @@ def test_round_trip(
         assert np.array_equal(again.kind.alpha, plane)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(
     height=st.integers(1, 20),
     width=st.integers(1, 20),
