@@ -16,6 +16,7 @@ from noiseda import adaptation, classical
 from noiseda.errors import DataError, OptionError, did_you_mean
 from noiseda.registry import explain
 from noiseda.training import Recipe
+from noiseda.training.sources import is_measured, with_measured_noise
 
 # pretrained on synthetic pairs; what every method continues from
 START = "start"
@@ -125,11 +126,14 @@ def _method(recipe: Recipe, name: str) -> Method:
             "of the compare section"
         )
     network = entry.pop("network", None)
+    degradation = entry.pop("degradation", None)
     fixed = {VANILLA: VANILLA, ORACLE: _ORACLE_OBJECTIVE}.get(name)
     objective = entry.pop("name", fixed or name)
     if objective != (fixed or objective):
         raise OptionError(f"compare.methods.{name}: its objective is {fixed!r}, not {objective!r}")
     options = _objective(recipe, objective, entry)
+    if degradation is not None:
+        recipe = _degraded(recipe, name, degradation)
     resolved = _changed(recipe, name, options, training, network)
     built = _built(resolved)
     if network is None and built.own_network not in (None, recipe.network["name"]):
@@ -180,6 +184,17 @@ def _changed(
         raise OptionError(f"method {name!r}: {explain(error, Recipe)}") from None
     except OptionError as error:
         raise OptionError(f"method {name!r}: {error}") from None
+
+
+def _degraded(recipe: Recipe, name: str, degradation: Any) -> Recipe:
+    """The recipe with another degradation."""
+    measured = is_measured(degradation)
+    content = recipe.model_dump() | {"degradation": "matched" if measured else degradation}
+    try:
+        changed = Recipe.model_validate(content)
+    except pydantic.ValidationError as error:
+        raise OptionError(f"method {name!r}: {explain(error, Recipe)}") from None
+    return with_measured_noise(changed) if measured else changed
 
 
 def _built(recipe: Recipe) -> adaptation.Objective:
