@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 .PHONY: setup browser demo test lint format types check readme clean
 .PHONY: study-demo study-first-run study-loader study-measurement study-adaptation
 .PHONY: study-verdict study-adapt study-shipped study-degradations study-networks study-leaks
+.PHONY: study-tasks
 .PHONY: benchmark
 
 setup: $(VENV)/.ready
@@ -77,6 +78,9 @@ study-shipped: setup
 
 study-degradations: setup
 	$(BIN)/python studies/degradations/run.py
+
+study-tasks: setup
+	$(BIN)/python studies/tasks/run.py
 
 study-networks: setup
 	$(BIN)/python studies/networks/run.py

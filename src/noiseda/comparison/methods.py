@@ -72,7 +72,7 @@ def trained(recipe: Recipe, names: Sequence[str]) -> list[Method]:
 
     Raises:
         OptionError: an unknown name or option, a value out of range, or a method without training
-            whose libraries are missing.
+            whose libraries are missing or that is for another task.
         DataError: the oracle has no ground truth to learn from.
     """
     for name in recipe.compare.methods if recipe.compare else ():
@@ -82,6 +82,11 @@ def trained(recipe: Recipe, names: Sequence[str]) -> list[Method]:
                 f"and '.', and none of {', '.join([*UNTRAINED, START])}"
             )
     for name in names:
+        if name in classical.METHODS and recipe.task != "denoise":
+            raise OptionError(
+                f"method {name!r} removes noise alone, and the recipe's task is {recipe.task!r}; "
+                "leave it out"
+            )
         if name not in known(recipe):
             hint = did_you_mean(name, known(recipe))
             if name == _ORACLE_OBJECTIVE:
@@ -94,11 +99,12 @@ def trained(recipe: Recipe, names: Sequence[str]) -> list[Method]:
 
 
 def known(recipe: Recipe) -> list[str]:
-    """What can be compared: methods without training, the start model, the objectives, and what
-    the recipe's `compare` section names."""
+    """What can be compared for the recipe's task: methods without training, the start model, the
+    objectives, and what the recipe's `compare` section names."""
+    untrained = [n for n in UNTRAINED if recipe.task == "denoise" or n not in classical.METHODS]
     objectives = [name for name in adaptation.OBJECTIVES.names if name != _ORACLE_OBJECTIVE]
     own = recipe.compare.methods if recipe.compare else {}
-    return list(dict.fromkeys([*UNTRAINED, START, *objectives, *own, ORACLE]))
+    return list(dict.fromkeys([*untrained, START, *objectives, *own, ORACLE]))
 
 
 def default_names(recipe: Recipe) -> list[str]:
