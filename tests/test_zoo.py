@@ -20,7 +20,8 @@ import noiseda
 from noiseda import checkpoint, networks
 from noiseda.checkpoint import ModelInfo
 from noiseda.errors import ModelFileError, OptionError
-from noiseda.networks import RestorationNetwork, library
+from noiseda.networks import BODIES, RestorationNetwork, library
+from noiseda.networks.catalogue import entry
 from noiseda.restoration import Restorer
 from noiseda.restoration.blending import Blending
 from noiseda.restoration.tiling import Tiling
@@ -319,6 +320,13 @@ def test_exact_tiles_first_then_blended_ones() -> None:
         assert tiling.exact == exact
 
 
+@pytest.mark.parametrize("name", sorted({*BODIES.names} - {"spandrel"}))
+def test_parameters_that_are_told(name: str) -> None:
+    with networks.without_memory():
+        network = networks.build(name)
+    assert entry(name).parameters == sum(weight.numel() for weight in network.parameters())
+
+
 def test_sizes() -> None:
     sizes = {"tiny": 5.29, "small": 20.73, "base": 50.88}
     for size, millions in sizes.items():
@@ -397,6 +405,7 @@ def test_without_the_extra(tmp_path: Path) -> None:
 
 def test_importing_does_not_load_the_library() -> None:
     code = "import sys, noiseda; noiseda.networks.build('unet', width=2); noiseda.load\n"
+    code += "from noiseda.cli.networks import list_; list_()\n"
     code += "assert not {'spandrel', 'spandrel_extra_arches', 'torchvision', 'einops'} & "
     code += "set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], env=ENVIRONMENT, check=True, timeout=120)

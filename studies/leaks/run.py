@@ -115,8 +115,8 @@ def main() -> None:
         )
     lines += [
         "",
-        "What it does not look for: images that were flipped, turned or stretched, and crops "
-        "below about 64 pixels.",
+        "Whole images are also found flipped. What it does not look for: images that were turned "
+        "by a quarter or stretched, flipped crops, and crops below about 64 pixels.",
     ]
     (HERE / "README.md").write_text("\n".join(lines) + "\n")
     print("\n".join(lines))

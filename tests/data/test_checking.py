@@ -49,6 +49,9 @@ COPIES = {
     "jpeg crop": lambda photo: images.through_jpeg(np.ascontiguousarray(photo[20:180, 9:200]), 75),
     "scaled crop": lambda photo: scaled(photo[40:220, 100:300], 0.7),
     "larger crop": lambda photo: scaled(photo[40:200, 30:190], 1.25),
+    "flipped": lambda photo: np.ascontiguousarray(photo[:, ::-1]),
+    "flipped jpeg": lambda photo: images.through_jpeg(np.ascontiguousarray(photo[::-1]), 70),
+    "flipped half": lambda photo: scaled(photo[::-1, ::-1], 0.5),
 }
 
 
@@ -69,6 +72,9 @@ def test_leaks(tmp_path: Path) -> None:
     }
     by_name = {finding.image.stem: finding for finding in report.findings}
     assert by_name["jpeg"].detail == "the same"
+    assert by_name["flipped"].detail == "the same, flipped left to right"
+    assert by_name["flipped jpeg"].detail == "the same, flipped upside down"
+    assert by_name["flipped half"].detail == "the same, flipped both ways"
     assert by_name["crop"].detail == "29% of the first is 100% of the second"
 
 
@@ -128,6 +134,15 @@ def test_processes_find_the_same(tmp_path: Path) -> None:
     assert isinstance(finding, Finding)
     assert finding.line().endswith("07.png and " + str(tmp_path / "train/20.png") + ": the same")
     assert ("decoding", 21, 21) in told
+
+
+def test_a_symmetrical_image_is_not_called_flipped(tmp_path: Path) -> None:
+    half = leaves(160, 120, 0)
+    photo = np.concatenate([half, half[:, ::-1]], axis=1)
+    write(tmp_path / "train/a.png", photo)
+    write(tmp_path / "test/a.png", photo)
+    (finding,) = check([tmp_path / "train"], test=[tmp_path / "test"], workers=1).findings
+    assert finding.detail == "the same"
 
 
 def test_flat_images_are_not_all_the_same(tmp_path: Path) -> None:

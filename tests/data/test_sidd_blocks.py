@@ -9,7 +9,7 @@ import pytest
 from scipy.io import loadmat, savemat
 
 from noiseda import images
-from noiseda.data.sidd_blocks import from_folder, read_blocks, to_folder
+from noiseda.data.sidd_blocks import from_folder, read_blocks, to_folder, write_blocks
 from noiseda.errors import DataError, NoiseDAError
 
 BLOCKS = np.random.default_rng(0).integers(0, 256, (3, 4, 8, 10, 3)).astype(np.uint8)
@@ -49,12 +49,28 @@ def refused(act, *words: str) -> None:
 
 def test_bad_files(file: Path, tmp_path: Path) -> None:
     refused(lambda: read_blocks(tmp_path / "none.mat"), "no such file")
-    (tmp_path / "text.mat").write_text("no .mat file, but long enough to have a header" * 5)
-    refused(lambda: read_blocks(tmp_path / "text.mat"), "not a readable .mat")
-    file.write_bytes(file.read_bytes()[:2000])
-    refused(lambda: read_blocks(file), "not a readable .mat")
-    savemat(file, {"a": BLOCKS.astype(float), "b": BLOCKS[0]})
-    refused(lambda: read_blocks(file), "holds a (3, 4, 8, 10, 3), b (4, 8, 10, 3), not one array")
+    path = tmp_path / "wrong.mat"
+    path.write_text("no .mat file, but long enough to have a header" * 5)
+    refused(lambda: read_blocks(path), "wrong.mat", "not a whole .mat")
+    path.write_bytes(file.read_bytes()[:2000])
+    refused(lambda: read_blocks(path), "not a whole .mat")
+    path.write_bytes(b"MATLAB 7.3 MAT-file".ljust(124) + b"\x00\x02IM" + bytes(600))
+    refused(lambda: read_blocks(path), "version 7.3", "'-v7'")
+
+
+@pytest.mark.parametrize(
+    ("arrays", "held"),
+    [
+        ({"a": BLOCKS.astype(float), "b": BLOCKS[0]}, "a (3, 4, 8, 10, 3), b (4, 8, 10, 3)"),
+        ({"a": BLOCKS, "b": BLOCKS}, "a (3, 4, 8, 10, 3), b (3, 4, 8, 10, 3)"),
+        ({"a": BLOCKS[..., :2]}, "a (3, 4, 8, 10, 2)"),
+        ({}, "nothing"),
+    ],
+    ids=["other types", "two", "two colours", "none"],
+)
+def test_not_one_array_of_blocks(tmp_path: Path, arrays: dict[str, np.ndarray], held: str) -> None:
+    savemat(tmp_path / "a.mat", arrays)
+    refused(lambda: read_blocks(tmp_path / "a.mat"), "a.mat", f"holds {held}, not one array")
 
 
 def test_bad_folders(file: Path, tmp_path: Path) -> None:
@@ -70,3 +86,9 @@ def test_bad_folders(file: Path, tmp_path: Path) -> None:
     assert not out.exists()
     with pytest.raises(DataError):
         to_folder(file, file / "inside")
+
+
+def test_blocks_that_cannot_be_written(tmp_path: Path) -> None:
+    refused(lambda: write_blocks(tmp_path / "none" / "out.mat", BLOCKS), "cannot write", "out.mat")
+    with pytest.raises(ValueError, match="uint8"):
+        write_blocks(tmp_path / "out.mat", BLOCKS[0])

@@ -17,20 +17,17 @@ networks = typer.Typer(
 @networks.command("list")
 def list_() -> None:
     """All networks: name, where it is (core, or the extra zoo), parameters, origin, licence."""
-    from noiseda import networks
     from noiseda.console import stdout
+    from noiseda.networks import library
     from noiseda.networks.catalogue import catalogue
 
     for found in catalogue():
-        parameters = "any"
-        if found.name != "spandrel":
-            try:
-                with networks.without_memory():
-                    network = networks.build(found.name)
-                count = sum(weight.numel() for weight in network.parameters())
-                parameters = f"{count / 1e6:.3f} M"
-            except networks.MissingExtraError:
-                parameters = "not installed"
+        if found.parameters is None:
+            parameters = "any"
+        elif found.place == "zoo" and not library.installed():
+            parameters = "not installed"
+        else:
+            parameters = f"{found.parameters / 1e6:.3f} M"
         about = f"{found.origin}; code: {found.licence}"
         line = f"{found.name:11} {found.place:5} {parameters:>13}  {about}"
         stdout.print(line, highlight=False, markup=False)

@@ -8,8 +8,8 @@ from typing import Any
 from noiseda.errors import NoiseDAError
 
 
-def require(module: str) -> Any:
-    """Import a module of the extra `data`.
+def require(module: str, extra: str = "data") -> Any:
+    """Import a module of an extra.
 
     Raises:
         NoiseDAError: it is not installed.
@@ -17,6 +17,7 @@ def require(module: str) -> Any:
     try:
         return importlib.import_module(module)
     except ImportError:
+        package = module.partition(".")[0]
         raise NoiseDAError(
-            f"{module.partition('.')[0]} is missing; install it with: pip install 'noiseda[data]'"
+            f"{package} is missing; install it with: pip install 'noiseda[{extra}]'"
         ) from None

@@ -18,35 +18,74 @@ from noiseda import images
 from noiseda.data.extras import require
 from noiseda.errors import DataError, OptionError
 from noiseda.files import write_whole
+from noiseda.images.library import shown
 
 Progress = Callable[[int, int], None]
 
+VARIABLE = "Idenoised"
+"""The variable that is written, which the usual evaluation script in MATLAB reads."""
+
 
 def read_blocks(file: Path) -> np.ndarray:
-    """The blocks of a .mat file, N×M×H×W×3 uint8, RGB.
+    """The blocks in a .mat file, whatever its variable is called.
+
+    Returns:
+        images×blocks×H×W×3 uint8, RGB.
 
     Raises:
-        DataError: missing, damaged, or it does not hold just such an array.
+        DataError: no such file, damaged, or not exactly one such array in it.
+        NoiseDAError: scipy is missing.
     """
     if not file.is_file():
-        raise DataError(f"{file}: no such file; check the path")
-    reader = require("scipy.io")
+        raise DataError(f"{shown(file)}: no such file; check the path")
+    reader = require("scipy.io", extra="mat")
     try:
         content = reader.loadmat(file)
-    # scipy has no error of its own for what is no .mat file
-    except Exception as error:
+    except NotImplementedError:
         raise DataError(
-            f"{file}: not a readable .mat file ({' '.join(str(error).split())}); download it again"
+            f"{shown(file)}: a .mat of version 7.3; save it in MATLAB with save(…, '-v7')"
+        ) from None
+    except Exception as error:
+        # scipy has no error of its own: damaged bytes make it stumble in any way
+        reason = " ".join(str(error).split())[:120] or type(error).__name__
+        raise DataError(
+            f"{shown(file)}: not a whole .mat file ({reason}); download it again"
         ) from None
     arrays = {name: value for name, value in content.items() if not name.startswith("__")}
-    fitting = [name for name, value in arrays.items() if _is_blocks(value)]
+    fitting = [value for value in arrays.values() if _is_blocks(value)]
     if len(fitting) != 1:
         held = ", ".join(f"{name} {np.shape(value)}" for name, value in arrays.items())
         raise DataError(
-            f"{file}: holds {held or 'nothing'}, not one array of images × blocks × height × width"
-            " × 3 of 8 bits"
+            f"{shown(file)}: holds {held or 'nothing'}, not one array images×blocks×height×width×3 "
+            "of uint8; give one of SIDD's …BlocksSrgb.mat"
         )
-    return arrays[fitting[0]]
+    return fitting[0]
+
+
+def write_blocks(file: Path, blocks: np.ndarray, variable: str = VARIABLE) -> None:
+    """Write blocks into a .mat file; whole or not at all, replacing what was there.
+
+    Args:
+        file: the .mat file.
+        blocks: as from `read_blocks`.
+        variable: what the array is called in it.
+
+    Raises:
+        DataError: the file cannot be written.
+        NoiseDAError: scipy is missing.
+        ValueError: an array of another shape or type.
+    """
+    if not _is_blocks(blocks):
+        raise ValueError(f"expected images×blocks×H×W×3 uint8, got {blocks.shape} {blocks.dtype}")
+    content = io.BytesIO()
+    require("scipy.io", extra="mat").savemat(content, {variable: blocks}, do_compression=True)
+    try:
+        write_whole(file, content.getvalue())
+    except OSError as error:
+        raise DataError(
+            f"cannot write {shown(file)}: {error.strerror or error}; check that its folder exists "
+            "and is writable"
+        ) from None
 
 
 def _is_blocks(value: Any) -> bool:
@@ -92,7 +131,7 @@ def to_folder(file: Path, out: Path, progress: Progress | None = None) -> int:
 
 
 def from_folder(
-    folder: Path, file: Path, variable: str = "Idenoised", progress: Progress | None = None
+    folder: Path, file: Path, variable: str = VARIABLE, progress: Progress | None = None
 ) -> tuple[int, ...]:
     """Write restored blocks into a .mat file for submission, RGB, 8 bits.
 
@@ -139,10 +178,5 @@ def from_folder(
         blocks[place] = pixels
         if progress is not None:
             progress(done, len(found))
-    content = io.BytesIO()
-    require("scipy.io").savemat(content, {variable: blocks}, do_compression=True)
-    try:
-        write_whole(file, content.getvalue())
-    except OSError as error:
-        raise DataError(f"{file}: cannot be written ({error.strerror})") from None
+    write_blocks(file, blocks, variable)
     return blocks.shape

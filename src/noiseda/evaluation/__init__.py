@@ -6,6 +6,7 @@ with its degraded input instead.
 
 from __future__ import annotations
 
+from noiseda.data.sidd_blocks import read_blocks, write_blocks
 from noiseda.evaluation.folders import (
     Progress,
     Scores,
@@ -18,7 +19,7 @@ from noiseda.evaluation.metrics import psnr, ssim, to_8_bit, to_luma
 from noiseda.evaluation.perceptual import lpips
 from noiseda.evaluation.protocols import PROTOCOLS, Metric, Protocol, protocol
 from noiseda.evaluation.report import table, to_json, write_csv, write_json
-from noiseda.evaluation.sidd import evaluate_blocks, is_blocks, read_blocks, write_blocks
+from noiseda.evaluation.sidd import evaluate_blocks, is_blocks
 
 __all__ = [
     "PROTOCOLS",

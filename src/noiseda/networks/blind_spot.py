@@ -45,6 +45,7 @@ class BlindSpot(nn.Module):
 
     origin: ClassVar[str] = "Wu et al., ECCV 2020; Lee et al., CVPR 2022"
     licence: ClassVar[str] = "Apache-2.0"
+    usual_parameters: ClassVar[int] = 3_656_131
     # the wrapper must not add the input, which would open the blind spot
     global_skip = False
 

@@ -23,6 +23,7 @@ class Entry:
         place: "core", or "zoo" if it takes that extra.
         origin: who published it and where.
         licence: of the network's code.
+        parameters: with default options; None if there are none of all options.
         about: what it is.
         options: (name, default, meaning) of each option; the default is None if there is none.
         sizes: names of its published sizes.
@@ -32,6 +33,7 @@ class Entry:
     place: str
     origin: str
     licence: str
+    parameters: int | None
     about: str
     options: list[tuple[str, Any, str]]
     sizes: list[str]
@@ -64,6 +66,7 @@ def entry(name: str) -> Entry:
         place="zoo" if body in ZOO else "core",
         origin=body.origin,
         licence=body.licence,
+        parameters=getattr(body, "usual_parameters", None),
         about=_line(about),
         options=[*options, ("value_range", "unit", inside)],
         sizes=list(getattr(body, "sizes", {})),

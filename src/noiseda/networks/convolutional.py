@@ -26,6 +26,7 @@ class DnCNN(Zoo):
     architecture = "DnCNN"
     origin = "Zhang et al., IEEE TIP 2017"
     licence = "MIT"
+    usual_parameters = 668_227
     fixed: ClassVar[dict[str, Any]] = {"in_nc": 3, "out_nc": 3}
     tile_margin = None
 
@@ -71,6 +72,7 @@ class NAFNet(Zoo):
     architecture = "NAFNet"
     origin = "Chen et al., ECCV 2022"
     licence = "MIT"
+    usual_parameters = 29_159_715
     sizes: ClassVar[dict[str, dict[str, Any]]] = {
         "sidd32": {"width": 32, "middle_blk_num": 12, "enc_blk_nums": (2, 2, 4, 8)},
         "sidd64": {"width": 64, "middle_blk_num": 12, "enc_blk_nums": (2, 2, 4, 8)},

@@ -7,6 +7,7 @@ It is an extra, imported at first use: it loads torchvision, which takes seconds
 from __future__ import annotations
 
 import functools
+import importlib.util
 import inspect
 import json
 import typing
@@ -34,6 +35,11 @@ def _quiet() -> Iterator[None]:
     """Deprecations inside the library are not the user's concern."""
     with warnings.catch_warnings(action="ignore"):
         yield
+
+
+def installed() -> bool:
+    """Whether the extra is there, found out without importing it."""
+    return all(importlib.util.find_spec(part) for part in ("spandrel", "spandrel_extra_arches"))
 
 
 @functools.cache

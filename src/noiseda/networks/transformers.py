@@ -32,6 +32,7 @@ class SwinIR(Zoo):
     architecture = "SwinIR"
     origin = "Liang et al., ICCVW 2021"
     licence = "Apache-2.0"
+    usual_parameters = 11_504_163
     sizes: ClassVar[dict[str, dict[str, Any]]] = {
         "light": {"embed_dim": 60, "depths": (6,) * 4, "num_heads": (6,) * 4},
         "base": {"embed_dim": 180, "depths": (6,) * 6, "num_heads": (6,) * 6},
@@ -98,6 +99,7 @@ class Uformer(Zoo):
     architecture = "Uformer"
     origin = "Wang et al., CVPR 2022"
     licence = "MIT"
+    usual_parameters = 5_291_853
     sizes: ClassVar[dict[str, dict[str, Any]]] = {
         "tiny": {"embed_dim": 16, "depths": (2,) * 9},
         "small": {"embed_dim": 32, "depths": (2,) * 9},
@@ -156,6 +158,7 @@ class Restormer(Zoo):
     architecture = "Restormer"
     origin = "Zamir et al., CVPR 2022"
     licence = "Academic Public License, non-commercial use only"
+    usual_parameters = 26_126_644
     renamed: ClassVar[dict[str, str]] = {"layer_norm": "LayerNorm_type"}
     size_multiple = 8
 

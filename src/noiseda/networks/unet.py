@@ -63,6 +63,7 @@ class UNet(nn.Module):
 
     origin: ClassVar[str] = "Liao et al., ICLR 2025"
     licence: ClassVar[str] = "Apache-2.0"
+    usual_parameters: ClassVar[int] = 8_559_171
 
     def __init__(
         self,

@@ -34,6 +34,8 @@ class Zoo(nn.Module):
         architecture: what spandrel calls it.
         origin: who published it and where.
         licence: of the network's code, as its authors published it.
+        usual_parameters: of the network with its default options; told rather than counted, since
+            building a network to count them takes the library, which takes seconds to import.
         sizes: published sizes, by name: the options that make them.
         renamed: options that the constructor knows by another name.
         fixed: arguments that are the same for all options.
@@ -46,6 +48,7 @@ class Zoo(nn.Module):
     architecture: ClassVar[str]
     origin: ClassVar[str]
     licence: ClassVar[str]
+    usual_parameters: ClassVar[int]
     sizes: ClassVar[dict[str, dict[str, Any]]] = {}
     renamed: ClassVar[dict[str, str]] = {}
     fixed: ClassVar[dict[str, Any]] = {}

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pydantic
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
@@ -70,7 +70,14 @@ def read_recipe(
         if "=" not in text:
             raise OptionError(f"--set {text}: expected key=value, for example data.batch=16")
         try:
-            config = OmegaConf.merge(config, _parsed(text))
+            change = _parsed(text)
+            key = text.partition("=")[0]
+            value = OmegaConf.select(change, key)
+            if isinstance(value, ListConfig):
+                # a list replaces what is there, even a mapping, with which it cannot be merged
+                OmegaConf.update(config, key, value, merge=False)
+            else:
+                config = OmegaConf.merge(config, change)
         except _BROKEN as error:
             raise OptionError(f"--set {text}: {_one_line(error)}") from None
     try:

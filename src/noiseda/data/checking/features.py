@@ -96,10 +96,14 @@ def fingerprint(pixels: np.ndarray, local: bool = True) -> Fingerprint:
     height, width = pixels.shape[:2]
     gray = luma(pixels)
     thumbnail = resize(gray, _THUMBNAIL, _THUMBNAIL)
-    spectrum = (_cosines(_THUMBNAIL) @ thumbnail @ _cosines(_THUMBNAIL).T).ravel()
-    whole = _packed((spectrum > np.median(spectrum[1:]))[None])[0]
     points, codes = _points(gray) if local else (np.empty((0, 3), np.float32), np.empty(0, "u8"))
-    return Fingerprint(height, width, int(whole), thumbnail, points, codes)
+    return Fingerprint(height, width, whole_hash(thumbnail), thumbnail, points, codes)
+
+
+def whole_hash(thumbnail: np.ndarray) -> int:
+    """pHash, 64 bits, of a thumbnail; that of a flipped thumbnail is the flipped image's."""
+    spectrum = (_cosines(_THUMBNAIL) @ thumbnail @ _cosines(_THUMBNAIL).T).ravel()
+    return int(_packed((spectrum > np.median(spectrum[1:]))[None])[0])
 
 
 @functools.cache

@@ -7,7 +7,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from noiseda.data.checking.features import Fingerprint
+from noiseda.data.checking.features import Fingerprint, whole_hash
+
+Flip = tuple[slice, slice]
+"""What an H×W image is indexed with to be flipped."""
+UNFLIPPED: Flip = (slice(None), slice(None))
+FLIPS: dict[str, Flip] = {
+    "left to right": (slice(None), slice(None, None, -1)),
+    "upside down": (slice(None, None, -1), slice(None)),
+    "both ways": (slice(None, None, -1), slice(None, None, -1)),
+}
 
 # bits that two hashes of the whole may differ by
 _HASH_BITS = 12
@@ -31,10 +40,13 @@ def differing(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 def alike_as_a_whole(
-    first: Sequence[Fingerprint], second: Sequence[Fingerprint]
+    first: Sequence[Fingerprint], second: Sequence[Fingerprint], flip: Flip = UNFLIPPED
 ) -> list[tuple[int, int]]:
-    """Index pairs of images whose hash is nearly the same."""
-    ours = np.array([image.whole for image in first], np.uint64)
+    """Index pairs of images whose hash is nearly the same, the first of each pair flipped."""
+    wholes = [
+        image.whole if flip == UNFLIPPED else whole_hash(image.thumbnail[flip]) for image in first
+    ]
+    ours = np.array(wholes, np.uint64)
     theirs = np.array([image.whole for image in second], np.uint64)
     found = []
     for index, one in enumerate(ours):

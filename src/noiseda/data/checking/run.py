@@ -12,7 +12,15 @@ import numpy as np
 from noiseda import images
 from noiseda.data.checking.features import Fingerprint, fingerprint, luma
 from noiseda.data.checking.findings import KINDS, Finding, Report
-from noiseda.data.checking.matching import AGREE, alike_as_a_whole, placement, sharing_points
+from noiseda.data.checking.matching import (
+    AGREE,
+    FLIPS,
+    UNFLIPPED,
+    Flip,
+    alike_as_a_whole,
+    placement,
+    sharing_points,
+)
 from noiseda.data.checking.pixels import likeness
 from noiseda.data.parallel import each
 from noiseda.errors import ImageError
@@ -23,6 +31,8 @@ from noiseda.errors import ImageError
 _SAME = (0.5, 0.7)
 # and for "twice in one set", where bursts and neighbouring frames are legitimate
 _TWICE = (0.9, 0.95)
+# what a leak is called whose image was flipped
+_FLIPPED = {f"the same, flipped {way}": flip for way, flip in FLIPS.items()}
 # images of the test whose points are matched at a time, to bound the memory
 _TOGETHER = 64
 
@@ -50,7 +60,7 @@ def check(
         folders: the training images; with `clean`, the degraded ones.
         clean: their counterparts, paired by relative path, suffixes aside.
         test: folders of images that no training may see. The same image counts also if it was
-            encoded again, scaled, or is a crop of the other.
+            encoded again, scaled or flipped as a whole, or is a crop of the other.
         smallest: least height and width, in pixels.
         workers: processes that decode; None for one a core.
         progress: told how far it is.
@@ -177,11 +187,15 @@ def _leaks(training: list[_Described], test: list[_Described], tell: Progress) -
         part = test[start : start + _TOGETHER]
         theirs = [image.print for image in part]
         seen = set()
-        for a, b in alike_as_a_whole(ours, theirs):
-            value = _whole(training[a], part[b], gray, _SAME)
-            if value is not None:
-                seen.add((a, b))
-                found.append(Finding("leak", training[a].path, part[b].path, "the same", value))
+        # unflipped first: a symmetrical image is the same, not a flipped one
+        for detail, flip in {"the same": UNFLIPPED, **_FLIPPED}.items():
+            for a, b in alike_as_a_whole(ours, theirs, flip):
+                if (a, b) in seen:
+                    continue
+                value = _whole(training[a], part[b], gray, _SAME, flip)
+                if value is not None:
+                    seen.add((a, b))
+                    found.append(Finding("leak", training[a].path, part[b].path, detail, value))
         for (a, b), places in sharing_points(ours, theirs).items():
             if (a, b) in seen:
                 continue
@@ -205,13 +219,14 @@ def _whole(
     second: _Described,
     gray: Callable[[Path], np.ndarray],
     least: tuple[float, float],
+    flip: Flip = UNFLIPPED,
 ) -> float | None:
-    """How alike two whole images are; None if not enough."""
+    """How alike two whole images are, the first flipped; None if not enough."""
     a, b = first.print, second.print
     scale = (b.height * b.width / (a.height * a.width)) ** 0.5
     if not 0.95 < (b.height / a.height) / (b.width / a.width) < 1.05:
         return None
-    ours, theirs = gray(first.path), gray(second.path)
+    ours, theirs = gray(first.path)[flip], gray(second.path)
     if np.array_equal(ours, theirs):
         # also if it is flat, and has nothing to correlate
         return 1.0
