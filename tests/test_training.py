@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import math
 import os
 import signal
 import weakref
@@ -124,6 +125,31 @@ def test_interrupted_before_the_first_step(recipe_file: Path, tmp_path: Path) ->
         train(recipe, run, callbacks=[Impatient()])
     assert signal.getsignal(signal.SIGINT) is handler
     assert resume(run).finished
+
+
+@pytest.mark.parametrize("schedule", ["constant", "cosine"])
+def test_learning_rate_over_the_run(recipe_file: Path, tmp_path: Path, schedule: str) -> None:
+    class Watch(lightning.Callback):
+        def on_train_batch_end(self, trainer: lightning.Trainer, *_: Any) -> None:
+            rates.append(trainer.optimizers[0].param_groups[0]["lr"])
+            if len(rates) == 8:
+                raise KeyboardInterrupt
+
+    rates: list[float] = []
+    changes = {
+        "training.schedule": schedule,
+        "training.learning_rate": 0.01,
+        "objective": "vanilla",
+    }
+    recipe, run = read_recipe(recipe_file, changes), tmp_path / "run"
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe, run, callbacks=[Watch()])
+    resume(run, callbacks=[Watch()])
+    falling = [0.005 * (1 + math.cos(math.pi * step / 24)) for step in range(24)]
+    # a resumed run repeats the steps after its last checkpoint
+    assert rates[:8] == pytest.approx(falling[:8] if schedule == "cosine" else [0.01] * 8)
+    again = len(rates) - 8
+    assert rates[8:] == pytest.approx(falling[-again:] if schedule == "cosine" else [0.01] * again)
 
 
 def test_a_trial_is_like_the_run(recipe_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:

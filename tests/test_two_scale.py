@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from noiseda import adaptation, networks
-from noiseda.adaptation.two_scale import turn, turn_back, two_scale
+from noiseda.adaptation.two_scale import mean_by_brightness, turn, turn_back, two_scale
 from noiseda.errors import DataError, OptionError
 from noiseda.random import BatchRandom
 
@@ -74,6 +74,30 @@ def test_weak_coarse_blotches_go_and_strong_detail_stays() -> None:
         left = two_scale(CoarseOnly(32), image, 0.03) - 0.5
         share = float((left * signal).sum() / (signal.expand_as(left) ** 2).sum())
         assert kept[0] <= share <= kept[1]
+
+
+def test_an_offset_of_dark_places_is_not_taken_for_noise() -> None:
+    class Offset(nn.Module):
+        """Sees dark places lighter at half size, as where noise is cut off at black."""
+
+        def forward(self, image: Tensor) -> Tensor:
+            return image + 0.02 * (1 - image) if image.shape[-1] == 32 else image
+
+    ramp = torch.linspace(0, 1, 64).expand(1, 3, 64, 64)
+    # left is what interpolation between the levels of brightness misses
+    assert (two_scale(Offset(), ramp, 0.03) - ramp).abs().max() < 0.002
+
+
+def test_mean_by_brightness() -> None:
+    brightness = torch.tensor([0.0, 0.0, 1.0, 1.0, 0.5, 2.0]).view(1, 1, 2, 3)
+    values = torch.tensor([1.0, 3.0, 5.0, 5.0, 7.0, 8.0]).view(1, 1, 2, 3)
+    # with three levels each place lies on one; a brightness above 1 counts as 1
+    mean = mean_by_brightness(values, brightness, levels=3)
+    assert mean.flatten().tolist() == [2, 2, 6, 6, 7, 6]
+    # between two levels it is interpolated
+    places = torch.tensor([0.0, 1.0, 0.5]).view(1, 1, 1, 3)
+    mean = mean_by_brightness(torch.tensor([0.0, 1.0, 0.5]).view(1, 1, 1, 3), places, levels=2)
+    assert torch.allclose(mean.flatten(), torch.tensor([1 / 6, 5 / 6, 0.5]))
 
 
 def test_terms_are_logged_and_add_up() -> None:

@@ -6,8 +6,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from noiseda import images
 from noiseda.comparison.methods import default_names, known, pretraining, trained
 from noiseda.errors import DataError, NoiseDAError, OptionError
 from noiseda.training import Recipe, read_recipe
@@ -59,6 +61,30 @@ def test_training_and_network_of_a_method(compare_file: Path, tmp_path: Path) ->
     assert (found["own"].from_start, found["own"].recipe.training.start) == (False, None)
     assert (found["gentle"].from_start, found["gentle"].recipe.network["width"]) == (True, 2)
     assert {method.recipe.training.devices for method in found.values()} == {1}
+
+
+def test_noise_as_it_is_measured(compare_file: Path) -> None:
+    folder = compare_file.parent / "gray"
+    folder.mkdir()
+    noise = np.random.default_rng(0).normal(0, 10, (3, 128, 128, 3))
+    for number, values in enumerate(128 + noise):
+        images.write(folder / f"{number}.png", values.clip(0, 255).round().astype(np.uint8))
+    real = {"data.real": folder, "data.truth": []}
+    measured = {"compare.methods.measured": {"name": "vanilla", "degradation": "measured"}}
+    found = methods(read_recipe(compare_file, {**real, **measured}), "measured")
+    recipe = read_recipe(compare_file, real)
+    assert found["vanilla"].degradation == recipe.degradation
+    # the whole recipe likewise
+    whole = read_recipe(compare_file, {**real, "degradation": "measured"}).degradation
+    assert whole == found["measured"].degradation
+    assert whole is not None
+    assert whole["name"] == "matched"
+    assert np.mean(whole["sigma"]) == pytest.approx(10, rel=0.15)
+    with pytest.raises(DataError, match=r"--set data.real=FOLDER"):
+        read_recipe(compare_file, {"degradation": "measured", "data.real": []})
+    wrong = {"compare.methods.measured": {"name": "vanilla", "degradation": "hail"}}
+    with pytest.raises(OptionError, match=r"'measured': .*'hail'"):
+        methods(read_recipe(compare_file, wrong), "measured")
 
 
 def test_an_objective_that_cannot_train_the_recipes_network(compare_file: Path) -> None:

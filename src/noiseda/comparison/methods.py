@@ -184,23 +184,24 @@ def _changed(
     content["training"] |= {**training, "devices": 1, "nodes": 1}
     if network is not None:
         content["training"]["start"] = None
-    try:
-        return Recipe.model_validate(content)
-    except pydantic.ValidationError as error:
-        raise OptionError(f"method {name!r}: {explain(error, Recipe)}") from None
-    except OptionError as error:
-        raise OptionError(f"method {name!r}: {error}") from None
+    return _validated(content, name)
 
 
 def _degraded(recipe: Recipe, name: str, degradation: Any) -> Recipe:
     """The recipe with another degradation."""
     measured = is_measured(degradation)
     content = recipe.model_dump() | {"degradation": "matched" if measured else degradation}
+    changed = _validated(content, name)
+    return with_measured_noise(changed) if measured else changed
+
+
+def _validated(content: dict[str, Any], name: str) -> Recipe:
     try:
-        changed = Recipe.model_validate(content)
+        return Recipe.model_validate(content)
     except pydantic.ValidationError as error:
         raise OptionError(f"method {name!r}: {explain(error, Recipe)}") from None
-    return with_measured_noise(changed) if measured else changed
+    except OptionError as error:
+        raise OptionError(f"method {name!r}: {error}") from None
 
 
 def _built(recipe: Recipe) -> adaptation.Objective:
