@@ -31,8 +31,9 @@ class SelfTaught(Objective):
 
         loss = Charbonnier(f(x_s), y_s) + distill · Charbonnier(f(x_r), t)
 
-    What a target took away is not laid over others as `two-scale` does it: a streak shows its
-    place in neither of two mirrored photos less, and blur is no difference that could be added.
+    What a target took away is not laid over it again, turned, as `two-scale` does it: blur is no
+    difference that could be added, and streaks that were left in a target would be learned from
+    as part of it.
 
     Args:
         turns: the mean is over the photo and its mirror image ("mirror"), or over all eight flips

@@ -1,0 +1,213 @@
+"""Can the adapted model be judged without ground truth where the degradation is rain or blur?
+
+    .venv/bin/python studies/redegradation/run.py                    # everything (resumable)
+    .venv/bin/python studies/redegradation/run.py --tasks derain --steps 200
+
+The shipped models are adapted to three quarters of Rain100L's rainy photos, and to GoPro's blurred
+ones but for two sequences; with and without ground truth. On the rest, the true change of PSNR is
+compared with that of the candidate judge in judge.py, also for networks that are spoiled on
+purpose. Data: ../shared/data beside the project, or $NOISEDA_DATA. Runs go to runs/redegradation.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from judge import redegraded
+
+from noiseda import degradations, images, runtime
+from noiseda.checkpoint import ModelInfo, open_model, shipped_model
+from noiseda.evaluation import pair, protocol
+from noiseda.judgement import judge
+from noiseda.networks import RestorationNetwork
+from noiseda.random import generator
+from noiseda.restoration import Restorer
+from noiseda.training import Recipe, is_finished, resume, train
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+DATA = Path(os.environ.get("NOISEDA_DATA", ROOT.parent / "shared" / "data"))
+RUNS = ROOT / "runs" / "redegradation"
+RESULTS = HERE / "results.json"
+# photos to score and judge on, at most, and the side of their middle that is scored and judged
+PHOTOS, _SCORED, _JUDGED = 12, 512, 256
+SHARES = (-1.0, 0.5, 2.0)
+
+Part = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Target:
+    """Photos with ground truth, of one task.
+
+    Attributes:
+        degraded, clean: folders below the data.
+        protocol: of the true PSNR.
+        held_out: whether a photo is scored on, of its number and name.
+        methods: objectives by name; "oracle" alone sees the ground truth.
+    """
+
+    degraded: str
+    clean: str
+    protocol: str
+    held_out: Callable[[int, str], bool]
+    methods: dict[str, Part]
+
+    def split(self) -> tuple[list[str], list[tuple[Path, Path]]]:
+        """Names of the photos to learn from, and (degraded, clean) of those to score on."""
+        found = pair(DATA / self.degraded, DATA / self.clean)
+        held = [one for number, one in enumerate(found) if self.held_out(number, one[0])]
+        learned = [one[1].name for one in found if one not in held]
+        return learned, [(degraded, clean) for _, degraded, clean in held][:PHOTOS]
+
+
+def own(turns: str, **options: Any) -> Part:
+    return {"name": "self-taught", "content": "photos", "turns": turns, "windows": 32, **options}
+
+
+_TWO_SCALE = {"name": "two-scale", "content": "photos", "windows": 32, "rounds": 1}
+TARGETS = {
+    "derain": Target(
+        "rain100l/rainy",
+        "rain100l/clean",
+        "y",
+        lambda number, name: number % 4 == 0,
+        {
+            "self-taught": own("mirror"),
+            "self-taught, 2 passes": own("mirror", passes=2),
+            "two-scale": {**_TWO_SCALE, "renoise": 0.0},
+            "oracle": {"name": "supervised"},
+        },
+    ),
+    "deblur": Target(
+        "gopro/blurry",
+        "gopro/sharp",
+        "rgb",
+        # whole sequences
+        lambda number, name: "0374_" in name or "0410_" in name,
+        {
+            "self-taught": own("all"),
+            "self-taught, 2 passes": own("all", passes=2),
+            "oracle": {"name": "supervised"},
+        },
+    ),
+}
+
+
+def adapted(task: str, name: str, steps: int) -> RestorationNetwork:
+    """The shipped model after training by a method."""
+    target, folder = TARGETS[task], RUNS / f"{task}-{steps}" / name.replace(", ", "-")
+    start = shipped_model(task)
+    network, info = open_model(start)
+    objective = target.methods[name]
+    photos = {"folder": str(DATA / target.degraded), "include": target.split()[0]}
+    content = {
+        "name": "redegradation",
+        "task": task,
+        "data": {"real": photos, "patch": 64, "batch": 8},
+        "degradation": (info.recipe or {})["degradation"],
+        "network": {"name": network.name, **network.options},
+        "objective": objective,
+        "training": {
+            "images": 8 * steps,
+            "learning_rate": 3e-4,
+            "ema_halflife": 1000,
+            "clip_norm": 1.0,
+            "start": str(start),
+            "devices": 1,
+        },
+    }
+    if objective["name"] == "supervised":
+        content["data"]["truth"] = str(DATA / target.clean)
+    if not folder.exists():
+        train(Recipe.model_validate(content), folder, f"{task}, {name}")
+    elif not is_finished(folder):
+        resume(folder, f"{task}, {name}")
+    return open_model(folder)[0]
+
+
+def mixed(start: RestorationNetwork, other: RestorationNetwork, share: float) -> RestorationNetwork:
+    """Weights on the line through both networks, at `share` of the way."""
+    network = copy.deepcopy(start)
+    with torch.no_grad():
+        for weight, far in zip(network.parameters(), other.parameters(), strict=True):
+            weight += share * (far - weight)
+    return network
+
+
+def candidates(task: str, steps: int) -> Iterator[tuple[str, RestorationNetwork]]:
+    start, _ = open_model(shipped_model(task))
+    for name in TARGETS[task].methods:
+        network = adapted(task, name, steps)
+        yield name, network
+        if name in ("self-taught", "oracle"):
+            for share in SHARES:
+                yield f"start + {share:g} ({name} - start)", mixed(start, network, share)
+
+
+def psnr(network: RestorationNetwork, target: Target) -> np.ndarray:
+    """Of the middle of each photo that is scored on, dB."""
+    info = ModelInfo(network=network.name, options=network.options)
+    restorer = Restorer(copy.deepcopy(network), info)
+    found = []
+    for degraded, clean in target.split()[1]:
+        restored = images.to_tensor(restorer.pixels(middle(degraded, _SCORED)))
+        truth = images.to_tensor(middle(clean, _SCORED))
+        found.append(float(protocol(target.protocol).score(restored, truth)["psnr"][0]))
+    return np.array(found)
+
+
+def middle(path: Path, side: int) -> np.ndarray:
+    """The middle of a photo, at most of this height and width, H×W×3 uint8."""
+    pixels = images.read_rgb8(path)
+    top, left = (max(0, (size - side) // 2) for size in pixels.shape[:2])
+    return np.ascontiguousarray(pixels[top : top + side, left : left + side])
+
+
+def judged(start: RestorationNetwork, other: RestorationNetwork, task: str) -> Part:
+    _, info = open_model(shipped_model(task))
+    options = dict((info.recipe or {})["degradation"])
+    degrade = degradations.build(options.pop("name"), **options)
+    risks = []
+    for number, (path, _) in enumerate(TARGETS[task].split()[1]):
+        photo = images.to_tensor(middle(path, _JUDGED)).to(memory_format=torch.channels_last)
+        draws = generator(0, number, "redegradation")
+        risks.append(redegraded(start, other, photo, degrade, draws, draws=2))
+    verdict = judge(risks)
+    return {"judged": verdict.kind, "estimate": round(verdict.change or 0.0, 3)}
+
+
+def run(task: str, steps: int) -> None:
+    runtime.prepare()
+    start = runtime.fast_layout(open_model(shipped_model(task))[0]).eval()
+    results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    known = results.setdefault(task, {"steps": steps, "networks": {}})["networks"]
+    before = psnr(start, TARGETS[task])
+    results[task]["start"] = round(float(before.mean()), 3)
+    for name, network in candidates(task, steps):
+        if name in known:
+            continue
+        network = runtime.fast_layout(network).eval()
+        change = psnr(network, TARGETS[task]) - before
+        known[name] = {"true": round(float(change.mean()), 3), **judged(start, network, task)}
+        print(task, name, known[name], flush=True)
+        RESULTS.write_text(json.dumps(results, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--tasks", nargs="+", choices=list(TARGETS), default=list(TARGETS))
+    parser.add_argument("--steps", type=int, default=200)
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", torch.get_num_threads())))
+    given = parser.parse_args()
+    for task in given.tasks:
+        run(task, given.steps)
