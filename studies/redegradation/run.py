@@ -39,8 +39,8 @@ DATA = Path(os.environ.get("NOISEDA_DATA", ROOT.parent / "shared" / "data"))
 RUNS = ROOT / "runs" / "redegradation"
 RESULTS = HERE / "results.json"
 # photos to score and judge on, at most, and the side of their middle that is scored and judged
-PHOTOS, _SCORED, _JUDGED = 12, 512, 256
-SHARES = (-1.0, 0.5, 2.0)
+PHOTOS, _SCORED, _JUDGED = 12, 384, 192
+SHARES = (-1.0, 2.0)
 
 Part = dict[str, Any]
 
@@ -71,10 +71,10 @@ class Target:
 
 
 def own(turns: str, **options: Any) -> Part:
-    return {"name": "self-taught", "content": "photos", "turns": turns, "windows": 32, **options}
+    return {"name": "self-taught", "content": "photos", "turns": turns, "windows": 24, **options}
 
 
-_TWO_SCALE = {"name": "two-scale", "content": "photos", "windows": 32, "rounds": 1}
+_TWO_SCALE = {"name": "two-scale", "content": "photos", "windows": 24, "rounds": 1}
 TARGETS = {
     "derain": Target(
         "rain100l/rainy",
@@ -96,7 +96,6 @@ TARGETS = {
         lambda number, name: "0374_" in name or "0410_" in name,
         {
             "self-taught": own("all"),
-            "self-taught, 2 passes": own("all", passes=2),
             "oracle": {"name": "supervised"},
         },
     ),
@@ -128,6 +127,8 @@ def adapted(task: str, name: str, steps: int) -> RestorationNetwork:
     }
     if objective["name"] == "supervised":
         content["data"]["truth"] = str(DATA / target.clean)
+        # the objective does not look at synthetic pairs, but a recipe has some
+        content["data"]["clean"] = {**photos, "folder": str(DATA / target.clean)}
     if not folder.exists():
         train(Recipe.model_validate(content), folder, f"{task}, {name}")
     elif not is_finished(folder):
