@@ -2,6 +2,7 @@
 
     .venv/bin/python studies/redegradation/run.py                    # everything (resumable)
     .venv/bin/python studies/redegradation/run.py --tasks derain --steps 200
+    .venv/bin/python studies/redegradation/run.py --readme           # from text.md and results.json
 
 The shipped models are adapted to three quarters of Rain100L's rainy photos, and to GoPro's blurred
 ones but for two sequences; with and without ground truth. On the rest, the true change of PSNR is
@@ -204,11 +205,29 @@ def run(task: str, steps: int) -> None:
         RESULTS.write_text(json.dumps(results, indent=1) + "\n")
 
 
+def readme() -> str:
+    results = json.loads(RESULTS.read_text())
+    text = (HERE / "text.md").read_text()
+    for task, found in results.items():
+        rows = ["| network | true change, dB | estimated, dB | judged |", "|---|---:|---:|---|"]
+        rows += [
+            f"| {name} | {one['true']:+.2f} | {one['estimate']:+.2f} | {one['judged']} |"
+            for name, one in found["networks"].items()
+        ]
+        text = text.replace(f"TABLE {task}", "\n".join(rows))
+        text = text.replace(f"START {task}", f"{found['start']:.2f} dB")
+        text = text.replace(f"STEPS {task}", str(found["steps"]))
+    return text
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tasks", nargs="+", choices=list(TARGETS), default=list(TARGETS))
     parser.add_argument("--steps", type=int, default=200)
+    parser.add_argument("--readme", action="store_true")
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", torch.get_num_threads())))
     given = parser.parse_args()
-    for task in given.tasks:
-        run(task, given.steps)
+    if not given.readme:
+        for task in given.tasks:
+            run(task, given.steps)
+    (HERE / "README.md").write_text(readme())
