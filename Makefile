@@ -6,7 +6,8 @@ BIN := $(VENV)/bin
 .PHONY: setup browser demo test lint format types check readme clean
 .PHONY: study-demo study-first-run study-loader study-measurement study-adaptation
 .PHONY: study-verdict study-adapt study-shipped study-degradations study-networks study-leaks
-.PHONY: study-redegradation benchmark
+.PHONY: study-tasks study-redegradation
+.PHONY: benchmark
 
 setup: $(VENV)/.ready
 
@@ -80,6 +81,9 @@ study-redegradation: setup
 
 study-degradations: setup
 	$(BIN)/python studies/degradations/run.py
+
+study-tasks: setup
+	$(BIN)/python studies/tasks/run.py
 
 study-networks: setup
 	$(BIN)/python studies/networks/run.py

@@ -87,6 +87,13 @@ def test_missing_libraries_are_told_before_anything_is_trained(
         trained(recipe, ["bm3d"])
 
 
+def test_denoisers_are_for_denoising_alone(compare_file: Path) -> None:
+    rain = read_recipe(compare_file, {"task": "derain", "degradation": "rain"})
+    assert not {"bm3d", "nlm"} & set(known(rain))
+    with pytest.raises(OptionError, match=r"method 'nlm' removes noise alone, .* 'derain'"):
+        trained(rain, ["nlm"])
+
+
 def test_defaults(compare_file: Path) -> None:
     recipe = read_recipe(compare_file)
     assert default_names(recipe) == ["input", "start", "vanilla", "gentle", "oracle"]

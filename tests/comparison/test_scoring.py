@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 
 from noiseda import classical, degradations, images
+from noiseda.checkpoint import TASKS
 from noiseda.comparison.methods import UNTRAINED
-from noiseda.comparison.scoring import HeldOut, without_training
+from noiseda.comparison.scoring import PROTOCOLS, HeldOut, without_training
 from noiseda.errors import DataError, NoiseDAError, OptionError
 from noiseda.evaluation import evaluate, evaluate_folders, to_json
 from noiseda.random import generator
@@ -59,6 +60,19 @@ def test_scores_are_those_of_evaluate(compare_file: Path) -> None:
         held_out(compare_file, **{"compare.source": []}).scores(look, lambda: None)["source"]
         is None
     )
+
+
+def test_each_task_has_its_protocol(compare_file: Path) -> None:
+    assert set(PROTOCOLS) == set(TASKS)
+    home = compare_file.parent / "held-out"
+    degradation = {"derain": "rain", "deblur": "motion-blur"}
+    for task, name in degradation.items():
+        found = held_out(compare_file, task=task, degradation=name)
+        scores = found.scores(without_training(lambda image: image), lambda: None)
+        assert found.protocol == {"derain": "y", "deblur": "rgb"}[task]
+        expected = evaluate_folders(home / "noisy", home / "clean", found.protocol)
+        assert scores["target"] == to_json(expected)
+        assert scores["source"]["protocol"] == found.protocol
 
 
 def test_classical_denoisers(compare_file: Path) -> None:

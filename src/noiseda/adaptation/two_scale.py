@@ -20,12 +20,16 @@ def two_scale(restorer: nn.Module, image: Tensor, threshold: float) -> Tensor:
 
     What photos keep after restoration is mostly coarse: blotches whose grain is larger than that
     of the noise the network was trained on. The same network removes them where it sees the photo
-    at half size. With d = down(f(x)) − f(down(x)), what the fine restoration keeps and the coarse
-    one removed, the weak part of d is taken out:
+    at half size. With e = down(f(x)) − f(down(x)), what the fine restoration keeps and the coarse
+    one removed, and d what is left of e after its mean over all places of the same brightness is
+    taken off, the weak part of d is taken out:
 
         t = f(x) − up(d · exp(−(d / threshold)²))
 
-    so that detail, where d is large, stays as the fine restoration has it.
+    so that detail, where d is large, stays as the fine restoration has it. Noise is zero on the
+    mean at any brightness. What is not is the offset that clipping at black and white gives to the
+    noise: the network corrects it where it sees the noise at full strength, but not at half size,
+    where the noise is weaker and the offset is the same.
 
     Args:
         restorer: from degraded to restored image.
@@ -36,10 +40,32 @@ def two_scale(restorer: nn.Module, image: Tensor, threshold: float) -> Tensor:
         B×3×H×W, clamped to [0, 1].
     """
     fine = restorer(image)
-    kept = F.avg_pool2d(fine, 2) - restorer(F.avg_pool2d(image, 2))
+    half = F.avg_pool2d(fine, 2)
+    kept = half - restorer(F.avg_pool2d(image, 2))
+    kept = kept - mean_by_brightness(kept, half)
     weak = kept * torch.exp(-(kept / threshold).square())
     weak = F.interpolate(weak, scale_factor=2, mode="bilinear", align_corners=False)
     return (fine - weak).clamp(0, 1)
+
+
+def mean_by_brightness(values: Tensor, brightness: Tensor, levels: int = 8) -> Tensor:
+    """The mean of all values of an image's channel that have the same brightness, in each place.
+
+    Args:
+        values: B×C×H×W.
+        brightness: B×C×H×W in [0, 1]; what is outside is clamped.
+        levels: of brightness, evenly spaced, between which the mean is interpolated.
+
+    Returns:
+        B×C×H×W.
+    """
+    level = torch.arange(levels, device=values.device, dtype=values.dtype)
+    place = brightness.clamp(0, 1).flatten(2)[..., None] * (levels - 1)
+    # B×C×N×levels: how near to each level
+    near = (1 - (place - level).abs()).clamp(min=0)
+    total = (near * values.flatten(2)[..., None]).sum(2, keepdim=True)
+    mean = total / near.sum(2, keepdim=True).clamp(min=1)
+    return (near * mean).sum(-1).view_as(values)
 
 
 def turn(images: Tensor, turns: Tensor) -> Tensor:

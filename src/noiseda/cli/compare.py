@@ -14,8 +14,8 @@ def compare(
         str | None,
         typer.Option(
             help="Names, with commas between: objectives, names from the recipe's compare section, "
-            "input, bm3d, nlm, start, oracle. vanilla is always one. [default: those that the "
-            "recipe names]",
+            "input, start, oracle; for denoising bm3d and nlm. vanilla is always one. [default: "
+            "those that the recipe names]",
             show_default=False,
         ),
     ] = None,
@@ -64,9 +64,10 @@ def compare(
 
     Each seed trains a vanilla network on synthetic pairs (or takes training.start); every method
     continues from it, for as many steps and for as long as the others. Scores are on
-    data.validation. Gap closure is 0 % for vanilla continued and 100 % for `oracle`, which alone
-    learns from data.truth, the ground truth of data.real. The folder gets results.json, table.md,
-    table.csv, picture.png and every run folder. Ctrl-C keeps everything.
+    data.validation, by protocol rgb, or y for deraining. Gap closure is 0 % for vanilla continued
+    and 100 % for `oracle`, which alone learns from data.truth, the ground truth of data.real. The
+    folder gets results.json, table.md, table.csv, picture.png and every run folder. Ctrl-C keeps
+    everything.
 
     **Examples**
 

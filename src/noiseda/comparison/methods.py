@@ -16,6 +16,7 @@ from noiseda import adaptation, classical
 from noiseda.errors import DataError, OptionError, did_you_mean
 from noiseda.registry import explain
 from noiseda.training import Recipe
+from noiseda.training.sources import is_measured, with_measured_noise
 
 # pretrained on synthetic pairs; what every method continues from
 START = "start"
@@ -71,7 +72,7 @@ def trained(recipe: Recipe, names: Sequence[str]) -> list[Method]:
 
     Raises:
         OptionError: an unknown name or option, a value out of range, or a method without training
-            whose libraries are missing.
+            whose libraries are missing or that is for another task.
         DataError: the oracle has no ground truth to learn from.
     """
     for name in recipe.compare.methods if recipe.compare else ():
@@ -81,6 +82,11 @@ def trained(recipe: Recipe, names: Sequence[str]) -> list[Method]:
                 f"and '.', and none of {', '.join([*UNTRAINED, START])}"
             )
     for name in names:
+        if name in classical.METHODS and recipe.task != "denoise":
+            raise OptionError(
+                f"method {name!r} removes noise alone, and the recipe's task is {recipe.task!r}; "
+                "leave it out"
+            )
         if name not in known(recipe):
             hint = did_you_mean(name, known(recipe))
             if name == _ORACLE_OBJECTIVE:
@@ -93,11 +99,12 @@ def trained(recipe: Recipe, names: Sequence[str]) -> list[Method]:
 
 
 def known(recipe: Recipe) -> list[str]:
-    """What can be compared: methods without training, the start model, the objectives, and what
-    the recipe's `compare` section names."""
+    """What can be compared for the recipe's task: methods without training, the start model, the
+    objectives, and what the recipe's `compare` section names."""
+    untrained = [n for n in UNTRAINED if recipe.task == "denoise" or n not in classical.METHODS]
     objectives = [name for name in adaptation.OBJECTIVES.names if name != _ORACLE_OBJECTIVE]
     own = recipe.compare.methods if recipe.compare else {}
-    return list(dict.fromkeys([*UNTRAINED, START, *objectives, *own, ORACLE]))
+    return list(dict.fromkeys([*untrained, START, *objectives, *own, ORACLE]))
 
 
 def default_names(recipe: Recipe) -> list[str]:
@@ -125,11 +132,14 @@ def _method(recipe: Recipe, name: str) -> Method:
             "of the compare section"
         )
     network = entry.pop("network", None)
+    degradation = entry.pop("degradation", None)
     fixed = {VANILLA: VANILLA, ORACLE: _ORACLE_OBJECTIVE}.get(name)
     objective = entry.pop("name", fixed or name)
     if objective != (fixed or objective):
         raise OptionError(f"compare.methods.{name}: its objective is {fixed!r}, not {objective!r}")
     options = _objective(recipe, objective, entry)
+    if degradation is not None:
+        recipe = _degraded(recipe, name, degradation)
     resolved = _changed(recipe, name, options, training, network)
     built = _built(resolved)
     if network is None and built.own_network not in (None, recipe.network["name"]):
@@ -180,6 +190,17 @@ def _changed(
         raise OptionError(f"method {name!r}: {explain(error, Recipe)}") from None
     except OptionError as error:
         raise OptionError(f"method {name!r}: {error}") from None
+
+
+def _degraded(recipe: Recipe, name: str, degradation: Any) -> Recipe:
+    """The recipe with another degradation."""
+    measured = is_measured(degradation)
+    content = recipe.model_dump() | {"degradation": "matched" if measured else degradation}
+    try:
+        changed = Recipe.model_validate(content)
+    except pydantic.ValidationError as error:
+        raise OptionError(f"method {name!r}: {explain(error, Recipe)}") from None
+    return with_measured_noise(changed) if measured else changed
 
 
 def _built(recipe: Recipe) -> adaptation.Objective:

@@ -15,7 +15,7 @@ from noiseda.comparison.methods import START, UNTRAINED, VANILLA, default_names,
 from noiseda.comparison.picture import picture
 from noiseda.comparison.plan import FILE, Asked, Cell, Layout, Plan, read_plan
 from noiseda.comparison.report import write_reports
-from noiseda.comparison.scoring import PROTOCOL, HeldOut, without_training
+from noiseda.comparison.scoring import HeldOut, without_training
 from noiseda.console import passing, progress_bar
 from noiseda.errors import NonFiniteLossError
 from noiseda.restoration import load
@@ -41,7 +41,7 @@ class Comparison:
         recipe: what methods are tried on; its `compare` section holds their tuned options.
         folder: absent, empty, or with an earlier part of the same comparison, which is continued.
         names: methods, see `methods.known`; None for those that the recipe names.
-        seeds: how many; they count from the recipe's.
+        seeds: how many, counted from the recipe's; or the seeds themselves.
         images: of each continuation at equal steps; None for what the recipe says.
         minutes: of each continuation at equal wall time; None for as long as the slowest method
             takes for `images`.
@@ -56,7 +56,7 @@ class Comparison:
         recipe: Recipe,
         folder: Path,
         names: Sequence[str] | None = None,
-        seeds: int = 1,
+        seeds: int | Sequence[int] = 1,
         images: int | None = None,
         minutes: float | None = None,
         views: Sequence[str] = tuple(VIEWS),
@@ -73,8 +73,9 @@ class Comparison:
         start = recipe.training.start
         asked = Asked(images, minutes, str(start) if start else None)
         self.plan = read_plan(folder, asked, recipe.data.batch)
-        numbers = range(recipe.seed, recipe.seed + seeds)
-        self.layout = Layout(folder, recipe, methods, list(numbers))
+        if isinstance(seeds, int):
+            seeds = range(recipe.seed, recipe.seed + seeds)
+        self.layout = Layout(folder, recipe, methods, list(seeds))
         self._begun = self.layout.begun()
 
     def measured(self) -> Plan:
@@ -195,7 +196,7 @@ class Comparison:
         plan, held_out = self.plan, self._held_out
         return {
             "name": self.recipe.name,
-            "protocol": PROTOCOL,
+            "protocol": held_out.protocol,
             "methods": self.methods,
             "from_fresh_weights": [m.name for m in self.layout.methods if not m.from_start],
             "seeds": list(self.layout.seeds),

@@ -14,13 +14,14 @@ from torch import Tensor
 from noiseda import images
 from noiseda.data import select
 from noiseda.errors import DataError, OptionError
-from noiseda.evaluation import check_sizes, evaluate, pair, protocol, to_json
+from noiseda.evaluation import check_sizes, evaluate, pair, to_json
 from noiseda.files import write_whole
 from noiseda.random import generator
 from noiseda.training import Recipe
 from noiseda.training.sources import degradation, source_pairs
 
-PROTOCOL = "rgb"
+PROTOCOLS = {"denoise": "rgb", "derain": "y", "deblur": "rgb"}
+"""By task, the protocol of its scores: what its benchmarks are commonly reported in."""
 # of the degradation of source images: the same for every comparison
 _SEED = 0
 
@@ -33,6 +34,7 @@ class HeldOut:
     """The images that every method of a comparison is scored on.
 
     Attributes:
+        protocol: name of that in which the task is scored, see `PROTOCOLS`.
         target: (name, degraded, clean) files, see `Recipe.data.validation`.
         source: (name, clean) files, see `Recipe.compare.source`; degraded as in training, with
             levels and noise that are the same for every method, and not rounded.
@@ -47,6 +49,7 @@ class HeldOut:
     """
 
     def __init__(self, recipe: Recipe) -> None:
+        self.protocol = PROTOCOLS[recipe.task]
         validation = recipe.data.validation
         if validation is None:
             raise OptionError(
@@ -69,7 +72,6 @@ class HeldOut:
         seen = [path for _, path in select([*data.clean, *data.real, *data.unpaired])]
         seen += [path for _, *paths in source_pairs(recipe) for path in paths]
         self._refuse_seen({path.resolve() for path in seen})
-        protocol(PROTOCOL)
         self.stamp = self._stamp(recipe.degradation)
 
     @property
@@ -94,13 +96,13 @@ class HeldOut:
                 (name, restore(images.read(degraded).pixels), images.read_rgb8(clean))
                 for name, degraded, clean in self.target
             ),
-            PROTOCOL,
+            self.protocol,
             step,
         )
         source = None
         if self.source:
             pairs = ((name, restore(noisy), clean) for name, noisy, clean in self._degraded())
-            source = to_json(evaluate(pairs, PROTOCOL, step))
+            source = to_json(evaluate(pairs, self.protocol, step))
         return {"target": to_json(target), "source": source}
 
     def kept_scores(
@@ -140,7 +142,7 @@ class HeldOut:
         files = [(name, ours, theirs) for name, ours, theirs in self.target]
         files += [(name, path, path) for name, path in self.source]
         status = [(n, *((p.stat().st_size, p.stat().st_mtime_ns) for p in ps)) for n, *ps in files]
-        content = [PROTOCOL, len(self.target), status, degradation, _SEED]
+        content = [self.protocol, len(self.target), status, degradation, _SEED]
         return hashlib.sha256(repr(content).encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 

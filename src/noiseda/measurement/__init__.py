@@ -11,11 +11,12 @@ from __future__ import annotations
 from noiseda.measurement.advice import hints, novelty, too_strong
 from noiseda.measurement.noise import Noise, measure
 from noiseda.measurement.sampling import matched_options
-from noiseda.measurement.survey import Survey, survey
+from noiseda.measurement.survey import Survey, evenly, survey
 
 __all__ = [
     "Noise",
     "Survey",
+    "evenly",
     "hints",
     "matched_options",
     "measure",

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -29,6 +29,8 @@ _MOST_PIXELS, _MOST_PHOTOS = 1_500_000_000, 2000
 _MOST_MEASURED = 64
 # bounds of `look`'s numbers
 _ALIKE, _SOFT, _BLOCKED = 0.95, 0.33, 1.3
+
+_Thing = TypeVar("_Thing")
 
 
 @dataclass(frozen=True)
@@ -164,10 +166,10 @@ def survey(
     )
 
 
-def evenly(names: Sequence[str], most: int) -> list[str]:
+def evenly(things: Sequence[_Thing], most: int) -> list[_Thing]:
     """At most `most` of them, at least one, evenly spaced."""
-    count = min(max(most, 1), len(names))
-    return [names[index * len(names) // count] for index in range(count)]
+    count = min(max(most, 1), len(things))
+    return [things[index * len(things) // count] for index in range(count)]
 
 
 def _identical(paths: dict[str, Path]) -> tuple[tuple[str, ...], ...]:

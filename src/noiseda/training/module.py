@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -86,6 +87,15 @@ class TrainingModule(lightning.LightningModule):
         # the step repeatable without saving that state
         source = generator(self.recipe.seed, self.global_step, f"rank{self.global_rank}")
         torch.manual_seed(source.initial_seed())
+        self._set_learning_rate()
+
+    def _set_learning_rate(self) -> None:
+        """That of the step to come: of its number alone, so a resumed run has nothing to recall."""
+        training = self.recipe.training
+        if training.schedule == "cosine":
+            share = 0.5 + 0.5 * math.cos(math.pi * self.global_step / self.recipe.steps)
+            for group in self.trainer.optimizers[0].param_groups:
+                group["lr"] = share * training.learning_rate
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
         # here and not after this method, as Lightning would: it leaves gradients of the first parts

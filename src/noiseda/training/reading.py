@@ -16,6 +16,7 @@ from noiseda.data import AbsolutePath
 from noiseda.errors import OptionError, did_you_mean
 from noiseda.registry import explain
 from noiseda.training.recipe import Recipe
+from noiseda.training.sources import is_measured, with_measured_noise
 
 # keys that hold a folder or file; `--set data.real=2024` names the folder 2024, not a number
 _PLACES = {
@@ -49,6 +50,8 @@ def read_recipe(
 
     Raises:
         OptionError: no such recipe, broken YAML, an unknown key, a wrong type or value.
+        DataError: the noise of real photos is asked for and cannot be measured.
+        ImageError: an image that cannot be read, of these.
     """
     known = shipped()
     path = known.get(str(source), Path(source))
@@ -79,11 +82,17 @@ def read_recipe(
             value = {part: value}
         content = _merged(content, value)
     try:
-        return Recipe.model_validate(_with_network_of_start(content))
+        content = _with_network_of_start(content)
+        measured = isinstance(content, dict) and is_measured(content.get("degradation"))
+        # first whether all else is right
+        recipe = Recipe.model_validate(
+            {**content, "degradation": "matched"} if measured else content
+        )
     except pydantic.ValidationError as error:
         raise OptionError(f"{source}: {explain(error, Recipe)}") from None
     except OptionError as error:
         raise OptionError(f"{source}: {error}") from None
+    return with_measured_noise(recipe) if measured else recipe
 
 
 def _with_network_of_start(content: Any) -> Any:

@@ -118,6 +118,8 @@ class Training(_Strict):
     Attributes:
         images: samples to train on.
         learning_rate: of Adam, for all networks.
+        schedule: "constant", or "cosine": the learning rate falls to nothing along half a cosine,
+            which lets a network that was trained to the end settle again.
         ema_halflife: after how many images a weight's influence on the average has halved.
         clip_norm: greatest gradient norm, of each network alone; None for no limit.
         checkpoint_every, validate_every, log_every: intervals in images.
@@ -137,6 +139,7 @@ class Training(_Strict):
 
     images: Images
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 1e-4
+    schedule: Literal["constant", "cosine"] = "constant"
     ema_halflife: Annotated[float, Field(gt=0)] = 4000
     clip_norm: Annotated[float, Field(gt=0)] | None = None
     checkpoint_every: Images = 4000
@@ -159,9 +162,10 @@ class Compare(_Strict):
         images: samples of each continuation at equal steps; None for `training.images`.
         training: keys of `training` that differ in all continuations.
         methods: by name, the options of the method's objective; beside them `name`, if the
-            objective is called otherwise than the method; `training`, keys that differ; and
-            `network`, if the method needs another, which it trains from the beginning (for an
-            objective that cannot train the recipe's, that is its own in its published size).
+            objective is called otherwise than the method; `training`, keys that differ;
+            `degradation`, if its synthetic images are degraded otherwise; and `network`, if the
+            method needs another, which it trains from the beginning (for an objective that cannot
+            train the recipe's, that is its own in its published size).
         source: clean images that no training sees, to measure what is lost on the source.
         source_images: how many of them are used at most.
     """
@@ -182,7 +186,8 @@ class Recipe(_Strict):
         seed: every random draw of the run derives from it.
         data: where images come from.
         degradation: makes the synthetic image from `data.clean`: `name` and its options. Images of
-            `data.pairs` are degraded already.
+            `data.pairs` are degraded already. In a file, "measured" is noise as it is measured in
+            `data.real`.
         network: the restoration network: `name` and its options. In a file, "start" is the network
             of the file `training.start`.
         objective: what is minimised: `name` and its options.

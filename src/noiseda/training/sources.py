@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
 from noiseda import degradations
@@ -20,7 +22,13 @@ from noiseda.data import (
 )
 from noiseda.errors import DataError
 from noiseda.evaluation import check_sizes, pair
+from noiseda.measurement import evenly, matched_options, measure
 from noiseda.training.recipe import Pair, Recipe
+
+# instead of a degradation: that of the real photos
+MEASURED = "measured"
+# photos that are enough to measure it
+_MEASURED = 64
 
 
 def open_role(recipe: Recipe, role: str, chosen: Chosen) -> Store:
@@ -31,6 +39,37 @@ def open_role(recipe: Recipe, role: str, chosen: Chosen) -> Store:
             recipe.data.cache,
             lambda done, total: bar.update(task, completed=done, total=total, visible=True),
         )
+
+
+def is_measured(wanted: object) -> bool:
+    """Whether a recipe's file asks for the degradation of its real photos."""
+    return wanted in (MEASURED, {"name": MEASURED})
+
+
+def with_measured_noise(recipe: Recipe) -> Recipe:
+    """The recipe whose degradation lays noise over clean images as it is in `data.real`.
+
+    Raises:
+        DataError: there are no real photos, or none is large enough to be measured.
+    """
+    if not recipe.data.real:
+        raise DataError(
+            f"degradation {MEASURED!r} is the noise of data.real; give a folder of photos with "
+            "--set data.real=FOLDER"
+        )
+    photos = open_role(recipe, "real", choose(recipe.data.real))
+    chosen = evenly(range(len(photos)), _MEASURED)
+    with progress_bar("photos") as bar:
+        task = bar.add_task("measuring noise", total=len(chosen), note="")
+
+        def each() -> Iterator[np.ndarray]:
+            for index in chosen:
+                yield photos[index]
+                bar.advance(task)
+
+        noise = measure(each())
+    content = recipe.model_dump() | {"degradation": {"name": "matched", **matched_options(noise)}}
+    return Recipe.model_validate(content)
 
 
 def degradation(recipe: Recipe) -> degradations.Degradation | None:

@@ -1,0 +1,99 @@
+"""The three tasks, each from vanilla to oracle: what adaptation is worth beyond noise.
+
+    .venv/bin/python studies/tasks/run.py                              # everything (resumable)
+    .venv/bin/python studies/tasks/run.py --tasks derain --seeds 0     # a part: 25 min on one core
+
+Data: ../shared/data beside the project, or $NOISEDA_DATA. Runs go to runs/tasks, results to this
+folder. The lengths are in settings.yaml; `--set compare.images=4800` changes them, and needs
+another --runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pyvips
+import yaml
+from summary import readme
+from targets import BSDS, HERE, TARGETS, keys
+
+from noiseda.comparison import Comparison
+from noiseda.training import Recipe, is_finished, read_recipe, resume, train
+
+RUNS = (HERE.parents[1] / "runs").resolve()
+START = RUNS / "first-run" / "vanilla-0"
+SEEDS = (0, 1)
+METHODS = ("input", "start", "vanilla", "noise-space", "two-scale", "oracle")
+VIEW = "equal-steps"
+
+
+def recipe_of(task: str, changes: dict[str, Any], most: int | None = None) -> Recipe:
+    """The small recipe of the task as the study has it."""
+    if task == "denoise" and "training.start" not in changes:
+        changes = {"training.start": str(start()), **changes}
+    settings = yaml.safe_load((HERE / "settings.yaml").read_text())
+    return read_recipe(f"{task}-small", {**settings, **keys(task, most), **changes})
+
+
+def start() -> Path:
+    """The vanilla network of studies/first-run, trained if it is not there."""
+    if not START.exists():
+        clean = [str(BSDS / part) for part in ("train", "test")]
+        recipe = read_recipe(HERE.parent / "first-run" / "recipe.yaml", {"data.clean": clean})
+        train(recipe, START, "start")
+    elif not is_finished(START):
+        resume(START, "start")
+    return START
+
+
+def compare(
+    recipe: Recipe, folder: Path, output: Path, methods: Sequence[str], seeds: Sequence[int]
+) -> None:
+    """Train, score and tell; what earlier calls have finished of other seeds is told too."""
+
+    def comparison(numbers: Sequence[int]) -> Comparison:
+        return Comparison(recipe, folder, methods, numbers, views=[VIEW])
+
+    comparison(seeds).run()
+    known = [
+        seed
+        for seed in sorted({*SEEDS, *seeds})
+        if all(is_finished(cell.folder) for cell in comparison([seed]).cells())
+    ]
+    if known != list(seeds):
+        comparison(known).run()
+    output.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(folder / "results.json", output / f"{recipe.name}.json")
+    # of streaks and noise, a tenth of the PNG
+    picture = pyvips.Image.new_from_file(str(folder / "picture.png"))
+    picture.jpegsave(str(output / f"{recipe.name}-picture.jpg"), Q=80)
+    (output / "README.md").write_text(readme(output))
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--tasks", default=",".join(TARGETS))
+    parser.add_argument("--seeds", default=",".join(map(str, SEEDS)))
+    parser.add_argument("--methods", default=",".join(METHODS))
+    parser.add_argument("--set", action="append", default=[], help="key=value of the recipe")
+    parser.add_argument("--photos", type=int, help="to adapt to, and to score on, at most")
+    parser.add_argument("--runs", type=Path, default=RUNS / "tasks")
+    parser.add_argument("--output", type=Path, default=HERE, help="of results and README")
+    given = parser.parse_args(arguments)
+    changes = {
+        key: yaml.safe_load(value) for key, _, value in (text.partition("=") for text in given.set)
+    }
+    seeds = sorted({int(seed) for seed in given.seeds.split(",")})
+    for task in given.tasks.split(","):
+        recipe = recipe_of(task, changes, given.photos)
+        compare(recipe, given.runs / task, given.output, given.methods.split(","), seeds)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,85 @@
+"""The study of the three tasks, on tiny photos: what is trained on, scored and told."""
+
+from __future__ import annotations
+
+import json
+import runpy
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from noiseda.comparison.methods import trained
+from tests.conftest import write_photos
+
+STUDY = Path(__file__).parents[2] / "studies" / "tasks"
+SETTINGS = {
+    "training.images": 4,
+    "compare.images": 4,
+    "compare.source_images": 1,
+    "compare.methods.two-scale.windows": 1,
+    "network.width": 2,
+    "network.depth": 1,
+    "data.patch": 16,
+    "data.batch": 2,
+    "data.workers": 0,
+}
+
+
+@pytest.fixture
+def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
+    """What run.py defines, with data of its own."""
+    data = tmp_path / "data"
+    for part, names in {"train": "ab", "test": "c", "val": "de"}.items():
+        write_photos(data / "bsds500" / part, [f"{name}.png" for name in names])
+    for kind in ("rainy", "clean"):
+        # 58 is 9 under other rain
+        write_photos(data / "rain100l" / kind, [f"{n}.png" for n in (1, 9, 41, 58)])
+    (data / "rain100l" / "bsds500_overlap.txt").write_text("train/b.png\nval/d.png\n")
+    frames = ["GOPR0374_11_00_st_1.png", "GOPR0384_11_00_st_1.png", "GOPR0384_11_02_st_1.png"]
+    for kind in ("blurry", "sharp"):
+        write_photos(data / "gopro" / kind, frames)
+    monkeypatch.setenv("NOISEDA_DATA", str(data))
+    monkeypatch.syspath_prepend(str(STUDY))
+    yield runpy.run_path(str(STUDY / "run.py"))
+    for name in ("summary", "targets"):
+        sys.modules.pop(name, None)
+
+
+def test_a_part_at_a_time(study: dict[str, Any], tmp_path: Path) -> None:
+    settings = {**SETTINGS, "data.cache": tmp_path / "cache"}
+    options = ["--tasks", "derain", "--methods", "input,oracle"]
+    options += [text for key, value in settings.items() for text in ("--set", f"{key}={value}")]
+    options += ["--runs", str(tmp_path / "runs"), "--output", str(tmp_path / "out")]
+    study["main"]([*options, "--seeds", "1"])
+    assert json.loads((tmp_path / "out" / "derain.json").read_text())["seeds"] == [1]
+    study["main"]([*options, "--seeds", "0"])
+    results = json.loads((tmp_path / "out" / "derain.json").read_text())
+    assert results["seeds"] == [0, 1]
+    assert (results["protocol"], results["images"]) == ("y", {"target": 2, "source": 1})
+    assert results["views"] == {"equal-steps": {"steps": 2}}
+    data = results["recipe"]["data"]
+    assert [part["exclude"] for part in data["clean"]] == [["b.png"], []]
+    assert data["real"][0]["include"] == ["41.png"]
+    assert data["validation"]["degraded"]["include"] == ["1.png", "9.png"]
+    page = (tmp_path / "out" / "README.md").read_text()
+    assert "| method | derain [y], 2 seeds |" in page
+    assert "Not measured yet: denoise, deblur." in page
+    assert (tmp_path / "out" / "derain-picture.jpg").stat().st_size > 1000
+
+
+def test_blur(study: dict[str, Any]) -> None:
+    """Videos are on one side, and what is not additive is not laid over anything."""
+    recipe = study["recipe_of"]("deblur", SETTINGS)
+    validation = recipe.data.validation.degraded.include
+    assert validation == ["GOPR0384_11_00_st_1.png", "GOPR0384_11_02_st_1.png"]
+    assert recipe.data.real[0].include == ["GOPR0374_11_00_st_1.png"]
+    (_, method) = trained(recipe, ["two-scale"])
+    assert (method.recipe.objective["renoise"], method.recipe.objective["windows"]) == (0, 1)
+
+
+def test_readme_is_that_of_the_results() -> None:
+    summary = runpy.run_path(str(STUDY / "summary.py"))
+    assert (STUDY / "README.md").read_text() == summary["readme"]()
