@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 .PHONY: setup browser demo test lint format types check readme clean
 .PHONY: study-demo study-first-run study-loader study-measurement study-adaptation
 .PHONY: study-verdict study-adapt study-shipped study-degradations study-networks study-leaks
-.PHONY: study-tasks
+.PHONY: study-tasks study-redegradation
 .PHONY: benchmark
 
 setup: $(VENV)/.ready
@@ -75,6 +75,9 @@ study-adapt: setup
 
 study-shipped: setup
 	$(BIN)/python studies/shipped/run.py
+
+study-redegradation: setup
+	$(BIN)/python studies/redegradation/run.py
 
 study-degradations: setup
 	$(BIN)/python studies/degradations/run.py

@@ -1,10 +1,11 @@
-"""Train, score and describe the denoiser that ships with the package.
+"""Train, score and describe the models that ship with the package.
 
-    .venv/bin/python studies/shipped/run.py            # everything (resumable)
-    .venv/bin/python studies/shipped/run.py --card     # the model card, from results.json
+    .venv/bin/python studies/shipped/run.py                   # everything (resumable)
+    .venv/bin/python studies/shipped/run.py --tasks derain    # one of denoise, derain, deblur
+    .venv/bin/python studies/shipped/run.py --cards           # the model cards, from results.json
 
-Data: ../shared/data beside the project, or $NOISEDA_DATA. Runs go to runs/shipped; the model and
-its card to src/noiseda/models.
+Data: ../shared/data beside the project, or $NOISEDA_DATA. Runs go to runs/shipped; the models and
+their cards to src/noiseda/models.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,52 +33,109 @@ HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 DATA = Path(os.environ.get("NOISEDA_DATA", ROOT.parent / "shared" / "data"))
 RUNS = ROOT / "runs" / "shipped"
-MODEL = ROOT / "src" / "noiseda" / "models" / "denoise.safetensors"
-CARD = MODEL.with_suffix(".md")
+MODELS = ROOT / "src" / "noiseda" / "models"
 RESULTS = HERE / "results.json"
-# a model for comparison: the same network after 4800 steps on Gaussian noise alone
-BASELINE = ROOT / "runs" / "first-run" / "vanilla-0"
-SYNTHETIC = {
-    **{f"gaussian {s}": {"name": "gaussian", "sigma": (s, s)} for s in (15, 25, 50)},
-    "camera": {"name": "camera"},
-}
 _IMAGES = 24
 
+Part = dict[str, Any]
 
-def stage(number: int) -> Recipe:
+
+@dataclass(frozen=True)
+class Study:
+    """What one model is trained with and scored on.
+
+    Attributes:
+        protocol: of the scores.
+        last: keys of the second stage.
+        synthetic: degradations laid over BSDS500 val, by the name of the row.
+        real: folders of degraded and clean images below the data, likewise.
+        avoid: whether BSDS500's images that are in Rain100L are left out of the training.
+        others: models for comparison, by name.
+    """
+
+    protocol: str
+    last: Part
+    synthetic: dict[str, Part]
+    real: dict[str, tuple[str, str]]
+    avoid: bool = False
+    others: dict[str, Path] = field(default_factory=dict)
+
+
+_LAST = {"seed": 1, "training.learning_rate": 5e-5, "training.ema_halflife": 2000}
+STUDIES = {
+    "denoise": Study(
+        "rgb",
+        _LAST | {"training.images": 16000},
+        {
+            **{f"gaussian {s}": {"name": "gaussian", "sigma": (s, s)} for s in (15, 25, 50)},
+            "camera": {"name": "camera"},
+        },
+        {name: (f"{name}/noisy", f"{name}/clean") for name in ("renoir", "polyu")},
+        # the same network after 4800 steps on Gaussian noise alone
+        others={"gaussian only": ROOT / "runs" / "first-run" / "vanilla-0"},
+    ),
+    "derain": Study(
+        "y",
+        _LAST | {"training.images": 16000},
+        {
+            "light rain": {"name": "rain", "density": (0.01, 0.04)},
+            "dense rain": {"name": "rain", "density": (0.04, 0.15)},
+        },
+        {"rain100l": ("rain100l/rainy", "rain100l/clean")},
+        avoid=True,
+    ),
+    "deblur": Study(
+        "rgb",
+        _LAST | {"training.images": 2400, "training.ema_halflife": 600},
+        {f"blur of {n} px": {"name": "motion-blur", "length": (n, n)} for n in (5, 10, 20)},
+        {"gopro": ("gopro/blurry", "gopro/sharp")},
+        avoid=True,
+    ),
+}
+
+
+def run_folder(task: str, number: int) -> Path:
+    return RUNS / f"{task}-{number}"
+
+
+def stage(task: str, number: int) -> Recipe:
     """The first is the recipe; the second continues it with a tenth of the learning rate."""
-    clean = [str(DATA / "bsds500" / part) for part in ("train", "test")]
-    keys: dict[str, Any] = {"data.clean": clean}
-    if number == 2:
-        keys |= {
-            "seed": 1,
-            "training.start": str(RUNS / "stage-1"),
-            "training.images": 16000,
-            "training.learning_rate": 5e-5,
-            "training.ema_halflife": 2000,
+    study, bsds = STUDIES[task], DATA / "bsds500"
+    known: list[str] = []
+    if study.avoid:
+        known = (DATA / "rain100l" / "bsds500_overlap.txt").read_text().split()
+    clean = [
+        {
+            "folder": str(bsds / part),
+            "exclude": [name.split("/")[1] for name in known if name.startswith(f"{part}/")],
         }
-    return read_recipe(HERE / "denoiser.yaml", keys)
+        for part in ("train", "test")
+    ]
+    keys: Part = {"data.clean": clean}
+    if number == 2:
+        keys |= study.last | {"training.start": str(run_folder(task, 1))}
+    return read_recipe(HERE / f"{task}.yaml", keys)
 
 
-def train_all() -> None:
+def train_all(task: str) -> None:
     for number in (1, 2):
-        folder, recipe = RUNS / f"stage-{number}", stage(number)
+        folder, recipe = run_folder(task, number), stage(task, number)
         if not folder.exists():
-            result = train(recipe, folder, f"stage {number}")
+            result = train(recipe, folder, f"{task}, stage {number}")
         elif not is_finished(folder):
-            result = resume(folder, f"stage {number}")
+            result = resume(folder, f"{task}, stage {number}")
         else:
             continue
         if not result.finished:
             raise SystemExit(130)
-    MODEL.parent.mkdir(exist_ok=True)
-    shutil.copyfile(RUNS / "stage-2" / "model.safetensors", MODEL)
+    MODELS.mkdir(exist_ok=True)
+    shutil.copyfile(run_folder(task, 2) / "model.safetensors", MODELS / f"{task}.safetensors")
 
 
-def synthetic(kind: str) -> Iterator[tuple[str, Tensor, Tensor]]:
+def synthetic(kind: str, part: Part) -> Iterator[tuple[str, Tensor, Tensor]]:
     """(name, degraded, clean) of photos of BSDS500 val, which no stage sees."""
-    options = dict(SYNTHETIC[kind])
-    degrade = degradations.build(str(options.pop("name")), **options)
+    options = dict(part)
+    degrade = degradations.build(options.pop("name"), **options)
     paths = sorted((DATA / "bsds500" / "val").glob("*.jpg"))
     for number in range(_IMAGES):
         path = paths[number * len(paths) // _IMAGES]
@@ -84,39 +143,38 @@ def synthetic(kind: str) -> Iterator[tuple[str, Tensor, Tensor]]:
         yield path.stem, degrade(clean, generator(0, number, kind)), clean
 
 
-def real(target: str) -> Iterator[tuple[str, Tensor, Tensor]]:
-    for name, noisy, clean in pair(DATA / target / "noisy", DATA / target / "clean"):
-        pixels = [images.read_rgb8(path) for path in (noisy, clean)]
-        yield name, images.to_tensor(pixels[0]), images.to_tensor(pixels[1])
+def real(degraded: str, clean: str) -> Iterator[tuple[str, Tensor, Tensor]]:
+    for name, *paths in pair(DATA / degraded, DATA / clean):
+        pixels = [images.to_tensor(images.read_rgb8(path)) for path in paths]
+        yield name, pixels[0], pixels[1]
 
 
-def score() -> None:
-    runtime.prepare()
-    models: dict[str, Restorer | None] = {
-        "input": None,
-        "gaussian only": load(BASELINE),
-        "shipped": load(MODEL),
-    }
-    results: dict[str, Any] = {}
-    sets = [*SYNTHETIC, "renoir", "polyu"]
+def score(task: str) -> Part:
+    study = STUDIES[task]
+    models: dict[str, Restorer | None] = {"input": None}
+    models |= {name: load(path) for name, path in study.others.items()}
+    models["shipped"] = load(MODELS / f"{task}.safetensors")
+    results: Part = {}
+    sets = [*study.synthetic, *study.real]
     with progress_bar("sets") as bar:
-        task = bar.add_task("scoring", total=len(sets) * len(models), note="")
+        shown = bar.add_task("scoring", total=len(sets) * len(models), note="")
         for name in sets:
             for label, model in models.items():
-                bar.update(task, note=f"{name}, {label}")
-                pairs = synthetic(name) if name in SYNTHETIC else real(name)
+                bar.update(shown, note=f"{name}, {label}")
+                part = study.synthetic.get(name)
+                pairs = synthetic(name, part) if part else real(*study.real[name])
                 found = evaluate(
-                    ((n, model(x.clamp(-1, 2)) if model else x, y) for n, x, y in pairs), "rgb"
+                    ((n, model(x.clamp(-1, 2)) if model else x, y) for n, x, y in pairs),
+                    study.protocol,
                 )
                 content = to_json(found)
                 means = {key: round(value, 4) for key, value in content["mean"].items()}
                 results.setdefault(name, {})[label] = {**means, "images": len(content["images"])}
-                bar.advance(task)
-    RESULTS.write_text(json.dumps(results, indent=1) + "\n")
+                bar.advance(shown)
+    return results
 
 
-def card() -> None:
-    results = json.loads(RESULTS.read_text())
+def card(task: str, results: Part) -> None:
     labels = list(next(iter(results.values())))
     rows = []
     for name, scores in results.items():
@@ -124,19 +182,30 @@ def card() -> None:
         rows.append(f"| {name} | {scores['shipped']['images']} | " + " | ".join(cells) + " |")
     table = "\n".join(rows)
     head = " | ".join(labels)
-    text = (HERE / "card.md").read_text()
+    model = MODELS / f"{task}.safetensors"
+    text = (HERE / f"{task}.md").read_text()
     text = text.replace(
         "TABLE", f"| images | number | {head} |\n|---|---:|{'---:|' * len(labels)}\n{table}"
     )
-    text = text.replace("BYTES", f"{MODEL.stat().st_size / 1e6:.1f} MB")
-    CARD.write_text(text)
+    text = text.replace("BYTES", f"{model.stat().st_size / 1e6:.1f} MB")
+    model.with_suffix(".md").write_text(text)
+
+
+def read_results() -> Part:
+    return json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--card", action="store_true")
+    parser.add_argument("--tasks", nargs="+", choices=list(STUDIES), default=list(STUDIES))
+    parser.add_argument("--cards", action="store_true")
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", torch.get_num_threads())))
-    if not parser.parse_args().card:
-        train_all()
-        score()
-    card()
+    given = parser.parse_args()
+    if not given.cards:
+        runtime.prepare()
+        for task in given.tasks:
+            train_all(task)
+            # one after the other, as somebody may look at the first while the next is trained
+            RESULTS.write_text(json.dumps({**read_results(), task: score(task)}, indent=1) + "\n")
+    for task in given.tasks:
+        card(task, read_results()[task])

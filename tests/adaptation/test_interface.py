@@ -34,7 +34,7 @@ def attached(name: str, restorer: nn.Module, **options: Any) -> Objective:
 
 
 def test_no_objective_is_left_out() -> None:
-    own = {"vanilla", "noise-space", "two-scale", "supervised"}
+    own = {"vanilla", "noise-space", "two-scale", "self-taught", "supervised"}
     assert {*RIVALS, *own} == set(OBJECTIVES.names)
 
 

@@ -67,8 +67,8 @@ def place(tmp_path: Path, start: Path, photos: Path) -> Path:
         (("photos", "-o", "out", "--from", "models/text.safetensors"), "not a whole model file"),
         (("photos", "-o", "out", "--from", "models/cut.safetensors"), "not a whole model file"),
         (
-            ("photos", "-o", "out", "--from", "models/rain.safetensors"),
-            "models/rain.safetensors: this model is for 'derain'; only a denoiser can be adapted",
+            ("photos", "-o", "out", "--from", "models/rain.safetensors", "--task", "deblur"),
+            "models/rain.safetensors: this model is for 'derain', not for 'deblur'",
         ),
         (("photos", "-o", "out", "--minutes", "inf"), "minutes inf: must be a number"),
         (("photos", "-o", "out", "--minutes", "0"), "Invalid value for '--minutes'"),

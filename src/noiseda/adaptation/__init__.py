@@ -18,6 +18,7 @@ from noiseda.adaptation.dsn import DSN
 from noiseda.adaptation.neighbor2neighbor import Neighbor2Neighbor
 from noiseda.adaptation.noise_space import NoiseSpace
 from noiseda.adaptation.pixelda import PixelDA
+from noiseda.adaptation.self_taught import SelfTaught
 from noiseda.adaptation.supervised import Supervised
 from noiseda.adaptation.two_scale import TwoScale
 from noiseda.adaptation.vanilla import Vanilla
@@ -34,6 +35,7 @@ __all__ = [
     "Objective",
     "PixelDA",
     "Randomness",
+    "SelfTaught",
     "Supervised",
     "TwoScale",
     "Vanilla",
@@ -47,9 +49,10 @@ def build(name: str, **options: Any) -> Objective:
     with the restoration network before you make the optimiser.
 
     Args:
-        name: "vanilla", "noise-space", "two-scale"; "dann", "dsn" (features of both domains made
-            alike); "pixelda", "cycada" (synthetic images made to look real); "neighbor2neighbor",
-            "ap-bsn" (real photos alone); or "supervised" (with ground truth, as an upper bound).
+        name: "vanilla", "noise-space"; "two-scale", "self-taught" (the network's own restorations
+            of the photos); "dann", "dsn" (features of both domains made alike); "pixelda",
+            "cycada" (synthetic images made to look real); "neighbor2neighbor", "ap-bsn" (real
+            photos alone); or "supervised" (with ground truth, as an upper bound).
         **options: the keyword parameters of that objective's class.
 
     Raises:

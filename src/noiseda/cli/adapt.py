@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from noiseda.cli.options import TaskOption
+
 
 def adapt(
     photos: Annotated[Path, typer.Argument(help="Folder of unlabeled photos.")],
@@ -15,11 +17,12 @@ def adapt(
         Path | None,
         typer.Option(
             "--from",
-            help="Model to start from: a model file or a run folder. [default: the denoiser that "
-            "ships with noiseda]",
+            help="Model to start from: a model file or a run folder. [default: the model that "
+            "ships with noiseda for the task, a denoiser if none is named]",
             show_default=False,
         ),
     ] = None,
+    task: TaskOption = None,
     minutes: Annotated[float, typer.Option(min=0.1, help="That adapting may take.")] = 30.0,
     seed: Annotated[int, typer.Option(min=0, help="Of every random draw.")] = 0,
     dry_run: Annotated[
@@ -33,11 +36,16 @@ def adapt(
     restored/ in the output folder. While it runs, preview.jpg there shows how far it is. Ctrl-C
     keeps everything; the same command again goes on.
 
+    For rain and blur nothing is known yet that judges without clean counterparts: there the start
+    model is kept, and the adapted one is left beside it, in adapted.safetensors.
+
     **Examples**
 
         noiseda adapt photos/ -o my-camera
 
         noiseda adapt photos/ -o my-camera --from model.safetensors --minutes 10
+
+        noiseda adapt photos/ -o my-rain --task derain
 
         noiseda restore more-photos/ -o restored --model my-camera
     """
@@ -54,7 +62,14 @@ def adapt(
             from noiseda.checkpoint import shipped_model
             from noiseda.tailoring import tailor
         result = tailor(
-            photos, output, start or shipped_model("denoise"), minutes, seed, say, dry_run
+            photos,
+            output,
+            start or shipped_model(task or "denoise"),
+            minutes,
+            seed,
+            say,
+            dry_run,
+            task,
         )
     except KeyboardInterrupt:
         again = "" if dry_run else "; run the same command again to go on"

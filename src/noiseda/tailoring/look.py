@@ -14,8 +14,9 @@ from noiseda.checkpoint import ModelInfo
 from noiseda.console import progress_bar
 from noiseda.errors import DataError, RunError
 from noiseda.images.library import shown
-from noiseda.measurement import Noise, Survey, hints, novelty, survey, too_strong
+from noiseda.measurement import Noise, Survey, survey
 from noiseda.tailoring.folder import keep
+from noiseda.tailoring.tasks import WAYS
 
 # photos learned from, and photos kept back to judge on
 _MOST, _KEPT_BACK = 48, 8
@@ -92,7 +93,7 @@ def look(photos: Path, info: ModelInfo) -> Look:
             f"readable, at least {_SMALLEST} pixels high and wide, and have UTF-8 names{reason}"
         )
     training, held_out = split(chosen, found.similar)
-    told = hints(found)
+    told = WAYS[info.task].look(found, info.recipe)
     if odd:
         told.append(
             f"{len(odd)} restored but not learned from, as their names are not UTF-8, first "
@@ -102,12 +103,6 @@ def look(photos: Path, info: ModelInfo) -> Look:
         told.append(
             f"With fewer than {_SPARE} usable photos none can be kept back: the result is judged "
             "on the photos it has learned from, which is less sure."
-        )
-    told += novelty(found.noise, info.recipe)
-    if too_strong(found.noise):
-        told.append(
-            "The noise is very strong: adapting was found to harm such photos, and the verdict not "
-            "to see it, so the start model will be kept."
         )
     return Look(found, len(usable), told, training, held_out)
 

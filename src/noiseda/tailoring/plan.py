@@ -18,19 +18,17 @@ from noiseda.images.library import shown
 from noiseda.networks import RestorationNetwork
 from noiseda.registry import explain
 from noiseda.tailoring.look import Look
+from noiseda.tailoring.tasks import WAYS
 from noiseda.training import Recipe, prepare
 from noiseda.training.probe import cost
 from noiseda.training.teaching import SIZE
 
-OBJECTIVE = "two-scale"
 # more was not found to help (studies/adaptation)
 _MOST_STEPS = 600
 FEWEST_STEPS = 20
 _WINDOWS = (64, 32, 16, 8)
 # of the given time, that making targets may take
 _SHARE = 0.4
-# for models whose file does not tell what they were trained on
-_UNKNOWN = {"name": "gaussian", "sigma": [0, 50]}
 
 
 @dataclass(frozen=True)
@@ -79,7 +77,8 @@ def recipe_for(given: Given, seen: Look, cache: Path) -> Recipe:
         ModelFileError: the model's file tells of a training that is not one of this program's.
     """
     network, info = given.network, given.info
-    degradation: Any = (info.recipe or {}).get("degradation") or _UNKNOWN
+    way = WAYS[info.task]
+    degradation: Any = (info.recipe or {}).get("degradation") or dict(way.unknown)
     content = {
         "name": "adapt",
         "task": info.task,
@@ -95,7 +94,7 @@ def recipe_for(given: Given, seen: Look, cache: Path) -> Recipe:
         },
         "degradation": degradation,
         "network": {"name": network.name, **network.options},
-        "objective": {"name": OBJECTIVE, "content": "photos", "windows": _WINDOWS[0]},
+        "objective": {**way.objective, "windows": _WINDOWS[0]},
         "training": {
             "images": 8 * _MOST_STEPS,
             "learning_rate": 3e-4,

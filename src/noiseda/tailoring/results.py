@@ -18,6 +18,7 @@ from noiseda.restoration import Restorer, load, plan_jobs, restore_files
 from noiseda.tailoring.folder import MODEL, RESTORED, WORK, State
 from noiseda.tailoring.look import Look
 from noiseda.tailoring.plan import Given
+from noiseda.tailoring.tasks import WAYS
 from noiseda.tailoring.telling import report_of, shown_names
 
 
@@ -25,6 +26,8 @@ def judged(given: Given, seen: Look, adapted: RestorationNetwork, state: State) 
     """Whether the adapted network is better than the start, decided once."""
     if state.verdict is not None:
         return Verdict(**state.verdict)
+    if not WAYS[given.info.task].judged:
+        return Verdict("unsure", 0.5, None, None, 0, 0)
     judging = Judging(given.network, adapted)
     risks = []
     with progress_bar("photos") as bar:
@@ -89,7 +92,7 @@ def report(
     with progress_bar(counted=False) as bar:
         task = bar.add_task("writing the report", total=total, note="")
         content = report_of(
-            given.photos,
+            given,
             seen,
             state,
             verdict,

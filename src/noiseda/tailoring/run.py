@@ -32,7 +32,8 @@ from noiseda.tailoring.look import Look, is_odd, look, read_look
 from noiseda.tailoring.plan import FEWEST_STEPS, Given, recipe_for, within
 from noiseda.tailoring.preview import Preview, pieces
 from noiseda.tailoring.results import judged, report, restored
-from noiseda.tailoring.telling import ground
+from noiseda.tailoring.tasks import ADAPTED, WAYS
+from noiseda.tailoring.telling import outcome
 from noiseda.training import is_finished, resume, train
 from noiseda.training.folder import RECIPE, reserved
 
@@ -74,6 +75,7 @@ def tailor(
     seed: int = 0,
     say: Say = lambda text: None,
     plan_only: bool = False,
+    task: str | None = None,
 ) -> Result | None:
     """Adapt a model to a folder of photos; called again after an interruption, it goes on.
 
@@ -85,6 +87,7 @@ def tailor(
         seed: of every random draw.
         say: called with lines for people.
         plan_only: look, tell the time and the memory, and do nothing else.
+        task: what the start model must be for; None for whatever it is for.
 
     Returns:
         None if `plan_only`.
@@ -95,7 +98,7 @@ def tailor(
     """
     if not math.isfinite(minutes):
         raise OptionError(f"minutes {minutes}: must be a number; 30 is enough for most")
-    given = _given(photos, start, seed)
+    given = _given(photos, start, seed, task)
     if plan_only:
         _plan_only(given, minutes, say)
         return None
@@ -115,7 +118,7 @@ def tailor(
         with timed("judging", state, folder):
             verdict = judged(given, seen, adapted, state)
             state.verdict = asdict(verdict)
-        say(f"{verdict.sentence} {ground(seen, verdict)}")
+        say(outcome(given.info.task, seen, verdict))
         _keep_model(given, folder, verdict, state, say)
         with timed("restoring", state, folder):
             count, failed = restored(photos, folder)
@@ -150,14 +153,9 @@ def _space(folder: Path) -> Iterator[None]:
         raise unwritable(Path(error.filename or folder), error) from None
 
 
-def _given(photos: Path, start: Path, seed: int) -> Given:
-    network, info = open_model(start)
+def _given(photos: Path, start: Path, seed: int, task: str | None) -> Given:
+    network, info = open_model(start, task)
     file = start / MODEL if start.is_dir() else start
-    if info.task != "denoise":
-        raise ModelFileError(
-            f"{shown(file)}: this model is for {info.task!r}; only a denoiser can be adapted "
-            "so, as without ground truth only the removal of noise is judged; see noiseda train"
-        )
     for path, kind in ((photos, DataError), (file, ModelFileError)):
         if is_odd(str(path.absolute())):
             raise kind(f"{shown(path)}: its name is not UTF-8; rename it, or link to it")
@@ -240,6 +238,8 @@ def _keep_model(given: Given, folder: Path, verdict: Verdict, state: State, say:
         return
     say("The start model is kept.")
     info = given.info
+    if not WAYS[info.task].judged:
+        keep(folder / ADAPTED, (folder / RUN / MODEL).read_bytes())
     provenance = {**info.provenance, "kept_by": "noiseda adapt"}
     save(folder / MODEL, given.network, task=info.task, recipe=info.recipe, scores=info.scores,
          provenance=provenance)  # fmt: skip

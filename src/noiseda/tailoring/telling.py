@@ -16,8 +16,19 @@ from noiseda.report import Verdict as ShownVerdict
 from noiseda.restoration import Restorer
 from noiseda.tailoring.folder import State
 from noiseda.tailoring.look import Look
+from noiseda.tailoring.plan import Given
+from noiseda.tailoring.tasks import WAYS
 
 _SHOWN = 4
+
+
+def outcome(task: str, seen: Look, verdict: Verdict, kept: str | None = None) -> str:
+    """The verdict in words, and whose model is kept if it is the start's."""
+    start = " The start model is kept." if kept == "start" else ""
+    way = WAYS[task]
+    if not way.judged:
+        return f"{way.verdict}{start}"
+    return f"{verdict.sentence}{start} {ground(seen, verdict)}"
 
 
 def ground(seen: Look, verdict: Verdict) -> str:
@@ -37,7 +48,7 @@ def shown_names(seen: Look) -> list[str]:
 
 
 def report_of(
-    photos: Path,
+    given: Given,
     seen: Look,
     state: State,
     verdict: Verdict,
@@ -48,7 +59,7 @@ def report_of(
     """The report's content; photos are restored as it is written.
 
     Args:
-        photos: the folder of photos.
+        given: the photos, and the model that was adapted.
         seen: what was found in it.
         state: of the adaptation.
         verdict: its outcome.
@@ -56,15 +67,14 @@ def report_of(
         advance: called with the number of pixels that were restored.
         began: when writing the report began, by `time.perf_counter`.
     """
-    survey = seen.survey
-    kept = "" if state.kept == "adapted" else " The start model is kept."
+    survey, judged = seen.survey, WAYS[given.info.task].judged
     sure = max(verdict.probability, 1 - verdict.probability)
     times = {**state.times, "writing this report": time.perf_counter() - began}
     return Report(
         title=f"Adapted to {Path(state.photos).name}",
         verdict=ShownVerdict(
             verdict.kind,
-            f"{verdict.sentence}{kept} {ground(seen, verdict)}",
+            outcome(given.info.task, seen, verdict, state.kept),
             None if verdict.kind == "unsure" else sure,
             verdict.change,
             verdict.interval,
@@ -80,7 +90,7 @@ def report_of(
         settings={
             "photos": state.photos,
             "photos learned from": str(len(seen.training)),
-            "photos judged on": ", ".join(seen.held_out),
+            ("photos judged on" if judged else "photos shown"): ", ".join(seen.held_out),
             "start model": state.model,
             "training steps": str(state.steps),
             "minutes allowed": f"{state.minutes:g}",
@@ -88,7 +98,7 @@ def report_of(
             "model kept": str(state.kept),
         },
         times=times,
-        shown=_shown(photos, shown_names(seen), restorers, advance),
+        shown=_shown(given.photos, shown_names(seen), restorers, advance),
     )
 
 
