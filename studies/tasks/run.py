@@ -27,7 +27,7 @@ from noiseda.training import Recipe, is_finished, read_recipe, resume, train
 RUNS = (HERE.parents[1] / "runs").resolve()
 START = RUNS / "first-run" / "vanilla-0"
 SEEDS = (0, 1)
-METHODS = ("input", "start", "vanilla", "noise-space", "two-scale", "oracle")
+METHODS = ("input", "start", "vanilla", "noise-space", "two-scale", "self-taught", "oracle")
 VIEW = "equal-steps"
 
 
