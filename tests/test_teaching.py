@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
+import lightning
 import numpy as np
 import pytest
+import torch
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
 from noiseda import images
 from noiseda.data import Store, cut, window_store, write_store
+from noiseda.degradations import Gaussian, Matched
 from noiseda.errors import OptionError
-from noiseda.training import Recipe, prepare, read_recipe, teaching_seconds, train
+from noiseda.training import (
+    Recipe,
+    judging_seconds,
+    prepare,
+    read_recipe,
+    resume,
+    teaching_seconds,
+    train,
+)
 from noiseda.training.teaching import FOLDER, Teaching
+from noiseda.training.warm_up import VERDICT
 from tests.conftest import write_photos
 
 SHAPES = st.lists(st.tuples(st.integers(1, 90), st.integers(1, 90)), min_size=1, max_size=9)
@@ -161,3 +174,77 @@ def test_photos_of_one_pixel_give_no_window(recipe_file: Path, tmp_path: Path) -
     images.write(tmp_path / "dots" / "large.png", np.zeros((20, 20, 3), np.uint8))
     recipe = recipe_of(recipe_file, **{"data.real": str(tmp_path / "dots")})
     assert train(recipe, tmp_path / "run").finished
+
+
+def draw_weights(module: torch.nn.Module, spread: float) -> list[torch.Tensor]:
+    """The spoilt weights; without any spread the network leaves photos as they are."""
+    torch.manual_seed(0)
+    for weight in module.parameters():
+        weight.data.normal_(0, spread)
+    return [weight.clone() for weight in module.parameters()]
+
+
+def warmed(recipe_file: Path, tmp_path: Path, spread: float) -> tuple[Any, Teaching]:
+    """A run of 6 steps, 3 of them a warm-up, at its beginning; of photos that can be judged on."""
+    noise = np.random.default_rng(0).normal(0, 20, (2, 128, 128, 3))
+    for number, values in enumerate(128 + noise):
+        images.write(tmp_path / "real" / f"{number}.png", values.clip(0, 255).astype(np.uint8))
+    recipe = recipe_of(recipe_file, objective={"warm_up": 0.5})
+    prepared = prepare(recipe)
+    draw_weights(prepared.module, spread)
+    teaching = Teaching(prepared.module.objective, prepared.samples, recipe.steps, tmp_path)
+    assert teaching.begin(0, prepared.module, None) == 3
+    # over the clean images as they are, the noise of the photos
+    assert isinstance(prepared.samples.degradation, Matched)
+    assert "taught" not in prepared.samples[0]
+    return prepared, teaching
+
+
+def test_a_warm_up_that_makes_it_worse_is_undone(recipe_file: Path, tmp_path: Path) -> None:
+    prepared, teaching = warmed(recipe_file, tmp_path, spread=0)
+    module, samples = prepared.module, prepared.samples
+    draw_weights(module, 0.3)
+    assert teaching.begin(3, module, None) == 4
+    assert isinstance(samples.degradation, Gaussian)
+    assert not any(weight.any() for weight in module.parameters())
+    assert "taught" in samples[0]
+    # decided once: later weights are left as they are
+    later = draw_weights(module, 0.3)
+    teaching.begin(4, module, None)
+    assert all(map(torch.equal, module.parameters(), later))
+
+
+def test_a_warm_up_that_helps_is_kept(recipe_file: Path, tmp_path: Path) -> None:
+    prepared, teaching = warmed(recipe_file, tmp_path, spread=0.3)
+    draw_weights(prepared.module, 0)
+    assert teaching.begin(3, prepared.module, None) == 4
+    assert isinstance(prepared.samples.degradation, Matched)
+    assert not any(weight.any() for weight in prepared.module.parameters())
+    assert judging_seconds(tmp_path) > 0
+
+
+@pytest.mark.parametrize("stop", [2, 3, 4])
+def test_a_run_goes_on_alike_after_its_warm_up(
+    recipe_file: Path, tmp_path: Path, stop: int
+) -> None:
+    """Also if it is undone: training without a bound makes it worse."""
+
+    class Stop(lightning.Callback):
+        def on_train_batch_end(self, trainer: lightning.Trainer, *_: Any) -> None:
+            if trainer.global_step == stop:
+                raise KeyboardInterrupt
+
+    recipe = recipe_of(recipe_file, objective={"warm_up": 0.5}, **{"training.learning_rate": 0.5})
+    train(recipe, tmp_path / "whole")
+    verdict = json.loads((tmp_path / "whole" / FOLDER / VERDICT).read_text())
+    assert verdict["kind"] != "better"
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe, tmp_path / "broken", callbacks=[Stop()])
+    resume(tmp_path / "broken")
+    models = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("whole", "broken")]
+    assert models[0] == models[1]
+
+
+def test_a_warm_up_needs_clean_images(recipe_file: Path) -> None:
+    with pytest.raises(OptionError, match=r"warm_up 0\.5 needs clean images"):
+        recipe_of(recipe_file, objective={"warm_up": 0.5, "content": "photos"})

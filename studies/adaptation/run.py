@@ -24,7 +24,15 @@ RECIPE = HERE / "recipe.yaml"
 START = (RUNS.parent / "first-run" / "vanilla-0").resolve()
 # of each continuation at equal wall time
 MINUTES = 5.0
-TRAINED = ("vanilla", "two-scale", "two-scale-photos", "measured", "noise-space", "oracle")
+TRAINED = (
+    "vanilla",
+    "two-scale",
+    "two-scale-judged",
+    "two-scale-photos",
+    "measured",
+    "noise-space",
+    "oracle",
+)
 METHODS = ("input", "start", *TRAINED)
 RIVALS = ("bm3d", "nlm", "dann", "dsn", "pixelda", "cycada", "neighbor2neighbor", "ap-bsn")
 # what is in each table, and over how many seeds

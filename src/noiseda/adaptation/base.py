@@ -39,6 +39,9 @@ class Objective(nn.Module):
             `teach`; 0 if there are none.
         windows: how many windows of the photos then take their place.
         from_source: whether "clean" images are those of the source; else the "taught" ones.
+        warm_up: share of the training before the first round, in which the network learns from
+            synthetic pairs with the photos' measured noise; it goes on from there if that is judged
+            to have made it better, without ground truth, and else from where it was before.
     """
 
     needs: ClassVar[tuple[str, ...]] = ("clean", "synthetic")
@@ -46,6 +49,7 @@ class Objective(nn.Module):
     rounds: int = 0
     windows: int = 0
     from_source: bool = True
+    warm_up: float = 0.0
 
     @property
     def required(self) -> tuple[str, ...]:

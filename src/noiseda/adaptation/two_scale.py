@@ -10,6 +10,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from noiseda.adaptation.base import OBJECTIVES, Batch, Objective, Randomness, charbonnier, scale_of
+from noiseda.errors import OptionError
 from noiseda.networks.spec import ValueRange
 
 Weight = Annotated[float, Field(ge=0, le=100)]
@@ -112,7 +113,14 @@ class TwoScale(Objective):
             targets are degraded as the source would be. With these the network learns what such
             photos show, and forgets of the source what they do not.
         distill, renoise: weights of the two terms.
+        warm_up: share of the training in which the network first learns the photos' noise, from
+            synthetic pairs with noise as it was measured in them. Where that makes it better, as
+            judged without ground truth, it goes on from there, with such pairs; else from where it
+            was, with pairs of the recipe's degradation. It needs the source's content.
         value_range: range in which the losses are computed, see `Vanilla`.
+
+    Raises:
+        OptionError: `warm_up` without the source's content.
     """
 
     needs = ("clean", "synthetic", "real", "taught")
@@ -125,9 +133,16 @@ class TwoScale(Objective):
         content: Literal["source", "photos"] = "source",
         distill: Weight = 1.0,
         renoise: Weight = 1.0,
+        warm_up: Annotated[float, Field(ge=0, le=0.9)] = 0.0,
         value_range: ValueRange = "unit",
     ) -> None:
         super().__init__()
+        if warm_up and content != "source":
+            raise OptionError(
+                f"objective 'two-scale': warm_up {warm_up:g} needs clean images; leave it out with "
+                f"content: {content}"
+            )
+        self.warm_up = warm_up
         self.threshold = threshold
         self.rounds = rounds
         self.windows = windows
@@ -135,6 +150,11 @@ class TwoScale(Objective):
         self.distill = distill
         self.renoise = renoise
         self.scale = scale_of(value_range)
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        # there are no targets yet in the warm-up
+        return ("clean", "synthetic", "real") if self.warm_up else self.needs
 
     @torch.no_grad()
     def teach(self, restorer: nn.Module, photo: Tensor) -> Tensor:
@@ -154,12 +174,12 @@ class TwoScale(Objective):
     def terms(
         self, restorer: nn.Module, batch: Batch, progress: float, random: Randomness
     ) -> dict[str, Tensor]:
-        real, taught = batch["real"], batch["taught"]
-        inputs = {
-            "restoration": (batch["synthetic"], batch["clean"], 1.0),
-            "distillation": (real, taught, self.distill),
-            "renoising": (self.noisy_again(real, taught, random), taught, self.renoise),
-        }
+        inputs = {"restoration": (batch["synthetic"], batch["clean"], 1.0)}
+        if "taught" in batch:
+            # not so in the warm-up
+            real, taught = batch["real"], batch["taught"]
+            inputs["distillation"] = (real, taught, self.distill)
+            inputs["renoising"] = (self.noisy_again(real, taught, random), taught, self.renoise)
         wanted = {name: part for name, part in inputs.items() if part[2]}
         # one pass, as convolutions run faster on a larger batch
         restored = restorer(torch.cat([image for image, _, _ in wanted.values()]))

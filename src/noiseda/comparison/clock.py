@@ -18,7 +18,7 @@ import lightning
 from noiseda.comparison.methods import Method
 from noiseda.console import passing, progress_bar
 from noiseda.files import write_whole
-from noiseda.training import Recipe, teaching_seconds, train
+from noiseda.training import Recipe, judging_seconds, teaching_seconds, train
 
 SECONDS = "seconds.json"
 _ROUNDS = 3
@@ -72,7 +72,7 @@ def seconds_of(folder: Path) -> float | None:
     that watched it."""
     try:
         steps = float(json.loads((folder / SECONDS).read_text())["seconds"])
-        return steps + teaching_seconds(folder)
+        return steps + teaching_seconds(folder) + judging_seconds(folder)
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -141,7 +141,10 @@ def _trial(recipe: Recipe, steps: int) -> tuple[list[float], float]:
     if "windows" in recipe.objective:
         # all of them would take longer than the rest of the trial
         windows, rounds = recipe.objective["windows"], recipe.objective["rounds"]
-        update["objective"] = {**recipe.objective, "windows": min(windows, _WINDOWS), "rounds": 1}
+        # the steps of a warm-up take less time than others, which judging it takes instead
+        changes = {"windows": min(windows, _WINDOWS), "rounds": 1, "warm_up": 0.0}
+        known = {key: value for key, value in changes.items() if key in recipe.objective}
+        update["objective"] = {**recipe.objective, **known}
         share = rounds * windows / min(windows, _WINDOWS)
     pace = _Pace()
     with tempfile.TemporaryDirectory(prefix="noiseda-") as folder:

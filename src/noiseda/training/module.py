@@ -55,6 +55,7 @@ class TrainingModule(lightning.LightningModule):
         self.restorer = restorer
         self.objective = objective
         self._compiled = False
+        self._went_back: int | None = None
         update = ema_update(recipe.training.ema_halflife, recipe.data.batch)
         self.average = AveragedModel(self.restorer, multi_avg_fn=update).requires_grad_(False)
 
@@ -64,6 +65,17 @@ class TrainingModule(lightning.LightningModule):
         network = self.average.module
         assert isinstance(network, RestorationNetwork)
         return network
+
+    def go_back(self, weights: dict[str, Any], step: int) -> None:
+        """Take earlier weights at a step, and keep them when its checkpoint is loaded."""
+        self.load_state_dict(weights)
+        self._went_back = step
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        if checkpoint["global_step"] == self._went_back:
+            checkpoint["state_dict"] = self.state_dict()
+            # what it remembers of gradients is of other weights
+            checkpoint["optimizer_states"] = [self.configure_optimizers().state_dict()]
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         return torch.optim.Adam(

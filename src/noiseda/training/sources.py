@@ -22,7 +22,7 @@ from noiseda.data import (
 )
 from noiseda.errors import DataError
 from noiseda.evaluation import check_sizes, pair
-from noiseda.measurement import evenly, matched_options, measure
+from noiseda.measurement import Noise, evenly, matched_options, measure
 from noiseda.training.recipe import Pair, Recipe
 
 # instead of a degradation: that of the real photos
@@ -57,7 +57,17 @@ def with_measured_noise(recipe: Recipe) -> Recipe:
             f"degradation {MEASURED!r} is the noise of data.real; give a folder of photos with "
             "--set data.real=FOLDER"
         )
-    photos = open_role(recipe, "real", choose(recipe.data.real))
+    noise = measured_noise(open_role(recipe, "real", choose(recipe.data.real)))
+    content = recipe.model_dump() | {"degradation": {"name": "matched", **matched_options(noise)}}
+    return Recipe.model_validate(content)
+
+
+def measured_noise(photos: Store) -> Noise:
+    """The noise of the photos, or of some of them, if they are many.
+
+    Raises:
+        DataError: none is large enough to be measured.
+    """
     chosen = evenly(range(len(photos)), _MEASURED)
     with progress_bar("photos") as bar:
         task = bar.add_task("measuring noise", total=len(chosen), note="")
@@ -67,9 +77,7 @@ def with_measured_noise(recipe: Recipe) -> Recipe:
                 yield photos[index]
                 bar.advance(task)
 
-        noise = measure(each())
-    content = recipe.model_dump() | {"degradation": {"name": "matched", **matched_options(noise)}}
-    return Recipe.model_validate(content)
+        return measure(each())
 
 
 def degradation(recipe: Recipe) -> degradations.Degradation | None:

@@ -26,6 +26,7 @@ from noiseda.data import (
 from noiseda.errors import RunError
 from noiseda.files import write_whole
 from noiseda.training.module import TrainingModule
+from noiseda.training.warm_up import VERDICT, WarmUp
 
 FOLDER = "targets"
 _PHOTOS, _WINDOWS = "photos.bin", "windows.json"
@@ -63,10 +64,12 @@ class Teaching:
         # each process of a run on several devices makes its own, at the same time
         rank = rank_zero_only.rank or 0
         self.folder = folder / FOLDER / (f"rank-{rank}" if rank else "")
+        first = round(objective.warm_up * steps) if most is None else 0
         rounds = range(objective.rounds)
         # a short run has fewer rounds
-        self.starts = sorted({steps * number // objective.rounds for number in rounds})
+        self.starts = sorted({first + (steps - first) * n // objective.rounds for n in rounds})
         self.steps = steps
+        self.warm_up = WarmUp(samples, photos, first, self.folder) if first else None
         self.windows = self._cut() or cut(
             photos.shapes, most or objective.windows, SIZE, samples.seed
         )
@@ -86,18 +89,24 @@ class Teaching:
         Raises:
             RunError: the folder cannot be written.
         """
-        number = sum(start <= step for start in self.starts) - 1
-        path = self.folder / f"{number}.bin"
-        if not path.is_file():
-            if checkpoint is not None:
+        try:
+            if self.warm_up and step < self.warm_up.until:
+                self.warm_up.begin(module)
+                return self.warm_up.until
+            number = sum(start <= step for start in self.starts) - 1
+            path = self.folder / f"{number}.bin"
+            if checkpoint is not None and not path.is_file():
                 kept = torch.load(checkpoint, map_location="cpu", weights_only=True)
                 module.load_state_dict(kept["state_dict"])
-            try:
+            if self.warm_up:
+                self.warm_up.end(step, module)
+            if not path.is_file():
                 self._make(path, number, module)
-            except OSError as error:
-                raise RunError(
-                    f"{path}: cannot write the targets: {error.strerror}; free space, then continue"
-                ) from None
+        except OSError as error:
+            raise RunError(
+                f"{self.folder}: cannot write the targets: {error.strerror}; free space, then "
+                "continue"
+            ) from None
         taught = window_store(path, self.windows)
         self.samples.stores["real"] = window_store(self.folder / "photos.bin", self.windows)
         self.samples.stores["taught"] = taught
@@ -152,3 +161,9 @@ def teaching_seconds(folder: Path) -> float:
     """How long the targets of a run took to make, over all rounds; 0 if it has none."""
     found = (folder / FOLDER).glob("[0-9]*.json")
     return sum(float(json.loads(path.read_text())["seconds"]) for path in found)
+
+
+def judging_seconds(folder: Path) -> float:
+    """How long it took to judge a run's warm-up; 0 if it had none."""
+    found = folder / FOLDER / VERDICT
+    return float(json.loads(found.read_text())["seconds"]) if found.is_file() else 0.0

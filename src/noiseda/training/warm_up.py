@@ -1,0 +1,99 @@
+"""The part of a run before its targets: the network learns the photos' measured noise."""
+
+from __future__ import annotations
+
+import copy
+import json
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from noiseda import degradations
+from noiseda.console import progress_bar
+from noiseda.data import Store, TrainingSamples
+from noiseda.files import write_whole
+from noiseda.judgement import Judging, Verdict, judge
+from noiseda.measurement import evenly, matched_options
+from noiseda.training.module import TrainingModule
+from noiseda.training.sources import measured_noise
+
+_NOISE, _START, VERDICT = "noise.json", "start.pt", "verdict.json"
+# photos that the judge sees
+_JUDGED = 8
+
+
+class WarmUp:
+    """Measured noise over the clean images, for as long as the judge has not refused it.
+
+    Which noise is the better one differs: where it is strong, what a network knows of noise
+    decides; where it is weak, what it knows of content does, and from the photos' correlated noise
+    over the source's textures it learns to leave both alone (studies/adaptation).
+
+    What is measured and decided is kept in the folder, so that a continued run goes on alike.
+
+    Args:
+        samples: the run's; their degradation is replaced.
+        photos: to measure and to judge on.
+        until: step at which the warm-up ends.
+        folder: for what is kept.
+    """
+
+    def __init__(self, samples: TrainingSamples, photos: Store, until: int, folder: Path) -> None:
+        self.samples = samples
+        self.photos = photos
+        self.until = until
+        self.folder = folder
+        self._given = samples.degradation
+
+    def begin(self, module: TrainingModule) -> None:
+        """Give the samples the measured noise; keep the weights that may be gone back to."""
+        path = self.folder / _NOISE
+        if not path.is_file():
+            # nothing is trained before this file is there
+            options = matched_options(measured_noise(self.photos))
+            self.folder.mkdir(parents=True, exist_ok=True)
+            torch.save(module.state_dict(), self.folder / _START)
+            write_whole(path, json.dumps(options).encode())
+        self.samples.degradation = degradations.build("matched", **json.loads(path.read_text()))
+
+    def end(self, step: int, module: TrainingModule) -> None:
+        """Decide, once, whether the run goes on from here or from before the warm-up.
+
+        Args:
+            step: steps done; at the end of the warm-up or after it.
+            module: of the run, with the weights of the step where this is not decided yet; if the
+                warm-up is refused and has just ended, it gets those of before.
+        """
+        self.begin(module)
+        path = self.folder / VERDICT
+        before = torch.load(self.folder / _START, map_location="cpu", weights_only=True)
+        if not path.is_file():
+            began = time.perf_counter()
+            verdict = self._verdict(module, before)
+            content = {**asdict(verdict), "seconds": time.perf_counter() - began}
+            write_whole(path, json.dumps(content).encode())
+        if json.loads(path.read_text())["kind"] == "better":
+            return
+        self.samples.degradation = self._given
+        if step == self.until:
+            module.go_back(before, step)
+
+    def _verdict(self, module: TrainingModule, before: dict[str, Any]) -> Verdict:
+        """Of the averaged network, against that of before."""
+        start = copy.deepcopy(module.averaged)
+        prefix = "average.module."
+        weights = {name: value for name, value in before.items() if name.startswith(prefix)}
+        start.load_state_dict({name.removeprefix(prefix): v for name, v in weights.items()})
+        judging = Judging(start, module.averaged)
+        risks = []
+        chosen = evenly(range(len(self.photos)), _JUDGED)
+        with progress_bar("photos") as bar:
+            task = bar.add_task("judging the warm-up", total=len(chosen), note="")
+            for index in chosen:
+                risks.append(judging.risk(np.asarray(self.photos[index])))
+                bar.advance(task)
+        return judge([risk for risk in risks if risk is not None])
