@@ -184,11 +184,15 @@ def draw_weights(module: torch.nn.Module, spread: float) -> list[torch.Tensor]:
     return [weight.clone() for weight in module.parameters()]
 
 
+def noisy_photos(folder: Path, sigma: float) -> None:
+    noise = np.random.default_rng(0).normal(0, sigma, (2, 128, 128, 3))
+    for number, values in enumerate(128 + noise):
+        images.write(folder / f"{number}.png", values.clip(0, 255).astype(np.uint8))
+
+
 def warmed(recipe_file: Path, tmp_path: Path, spread: float) -> tuple[Any, Teaching]:
     """A run of 6 steps, 3 of them a warm-up, at its beginning; of photos that can be judged on."""
-    noise = np.random.default_rng(0).normal(0, 20, (2, 128, 128, 3))
-    for number, values in enumerate(128 + noise):
-        images.write(tmp_path / "real" / f"{number}.png", values.clip(0, 255).astype(np.uint8))
+    noisy_photos(tmp_path / "real", 30)
     recipe = recipe_of(recipe_file, objective={"warm_up": 0.5})
     prepared = prepare(recipe)
     draw_weights(prepared.module, spread)
@@ -198,6 +202,17 @@ def warmed(recipe_file: Path, tmp_path: Path, spread: float) -> tuple[Any, Teach
     assert isinstance(prepared.samples.degradation, Matched)
     assert "taught" not in prepared.samples[0]
     return prepared, teaching
+
+
+def test_weak_noise_needs_no_warm_up(recipe_file: Path, tmp_path: Path) -> None:
+    noisy_photos(tmp_path / "real", 10)
+    recipe = recipe_of(recipe_file, objective={"warm_up": 0.5})
+    prepared = prepare(recipe)
+    teaching = Teaching(prepared.module.objective, prepared.samples, recipe.steps, tmp_path)
+    assert teaching.starts == [0, 3]
+    teaching.begin(0, prepared.module, None)
+    assert isinstance(prepared.samples.degradation, Gaussian)
+    assert "taught" in prepared.samples[0]
 
 
 def test_a_warm_up_that_makes_it_worse_is_undone(recipe_file: Path, tmp_path: Path) -> None:
@@ -234,6 +249,7 @@ def test_a_run_goes_on_alike_after_its_warm_up(
             if trainer.global_step == stop:
                 raise KeyboardInterrupt
 
+    noisy_photos(tmp_path / "real", 30)
     recipe = recipe_of(recipe_file, objective={"warm_up": 0.5}, **{"training.learning_rate": 0.5})
     train(recipe, tmp_path / "whole")
     verdict = json.loads((tmp_path / "whole" / FOLDER / VERDICT).read_text())

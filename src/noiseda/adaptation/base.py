@@ -40,8 +40,9 @@ class Objective(nn.Module):
         windows: how many windows of the photos then take their place.
         from_source: whether "clean" images are those of the source; else the "taught" ones.
         warm_up: share of the training before the first round, in which the network learns from
-            synthetic pairs with the photos' measured noise; it goes on from there if that is judged
-            to have made it better, without ground truth, and else from where it was before.
+            synthetic pairs with the photos' measured noise, if that is strong; it goes on from
+            there if that is judged to have made it better, without ground truth, and else from
+            where it was before.
     """
 
     needs: ClassVar[tuple[str, ...]] = ("clean", "synthetic")

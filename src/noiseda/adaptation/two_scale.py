@@ -113,10 +113,11 @@ class TwoScale(Objective):
             targets are degraded as the source would be. With these the network learns what such
             photos show, and forgets of the source what they do not.
         distill, renoise: weights of the two terms.
-        warm_up: share of the training in which the network first learns the photos' noise, from
-            synthetic pairs with noise as it was measured in them. Where that makes it better, as
-            judged without ground truth, it goes on from there, with such pairs; else from where it
-            was, with pairs of the recipe's degradation. It needs the source's content.
+        warm_up: share of the training in which the network first learns the photos' noise, if that
+            is strong (σ above 20 of 255), from synthetic pairs with noise as it was measured in
+            them. Where that makes it better, as judged without ground truth, it goes on from there,
+            with such pairs; else from where it was, with pairs of the recipe's degradation. It
+            needs the source's content.
         value_range: range in which the losses are computed, see `Vanilla`.
 
     Raises:

@@ -65,13 +65,28 @@ class Teaching:
         rank = rank_zero_only.rank or 0
         self.folder = folder / FOLDER / (f"rank-{rank}" if rank else "")
         first = round(objective.warm_up * steps) if most is None else 0
+        self.warm_up = self._warm_up(first) if first else None
+        if self.warm_up is None:
+            first = 0
         rounds = range(objective.rounds)
         # a short run has fewer rounds
         self.starts = sorted({first + (steps - first) * n // objective.rounds for n in rounds})
         self.steps = steps
-        self.warm_up = WarmUp(samples, photos, first, self.folder) if first else None
         self.windows = self._cut() or cut(
             photos.shapes, most or objective.windows, SIZE, samples.seed
+        )
+
+    def _warm_up(self, until: int) -> WarmUp | None:
+        """None if the photos' noise is not worth one."""
+        try:
+            found = WarmUp(self.samples, self.photos, until, self.folder)
+        except OSError as error:
+            raise self._unwritable(error) from None
+        return found if found.worthwhile else None
+
+    def _unwritable(self, error: OSError) -> RunError:
+        return RunError(
+            f"{self.folder}: cannot write the targets: {error.strerror}; free space, then continue"
         )
 
     def begin(self, step: int, module: TrainingModule, checkpoint: Path | None) -> int:
@@ -103,10 +118,7 @@ class Teaching:
             if not path.is_file():
                 self._make(path, number, module)
         except OSError as error:
-            raise RunError(
-                f"{self.folder}: cannot write the targets: {error.strerror}; free space, then "
-                "continue"
-            ) from None
+            raise self._unwritable(error) from None
         taught = window_store(path, self.windows)
         self.samples.stores["real"] = window_store(self.folder / "photos.bin", self.windows)
         self.samples.stores["taught"] = taught

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import io
 import json
 import time
 from dataclasses import asdict
@@ -17,7 +18,7 @@ from noiseda.console import progress_bar
 from noiseda.data import Store, TrainingSamples
 from noiseda.files import write_whole
 from noiseda.judgement import Judging, Verdict, judge
-from noiseda.measurement import evenly, matched_options
+from noiseda.measurement import evenly, matched_options, too_strong
 from noiseda.training.module import TrainingModule
 from noiseda.training.sources import measured_noise
 
@@ -27,19 +28,27 @@ _JUDGED = 8
 
 
 class WarmUp:
-    """Measured noise over the clean images, for as long as the judge has not refused it.
+    """Measured noise over the clean images, where it is strong and the judge has not refused it.
 
-    Which noise is the better one differs: where it is strong, what a network knows of noise
-    decides; where it is weak, what it knows of content does, and from the photos' correlated noise
-    over the source's textures it learns to leave both alone (studies/adaptation).
+    Where noise is strong, what a network knows of noise decides; where it is weak, what it knows of
+    content does, and from the photos' correlated noise over the source's textures it learns to
+    leave both alone. The judge does not see that, as it believes in the same measured noise
+    (studies/adaptation).
 
     What is measured and decided is kept in the folder, so that a continued run goes on alike.
+
+    Attributes:
+        worthwhile: whether the photos' noise is strong.
 
     Args:
         samples: the run's; their degradation is replaced.
         photos: to measure and to judge on.
         until: step at which the warm-up ends.
         folder: for what is kept.
+
+    Raises:
+        DataError: no photo is large enough to be measured.
+        OSError: the folder cannot be written.
     """
 
     def __init__(self, samples: TrainingSamples, photos: Store, until: int, folder: Path) -> None:
@@ -48,17 +57,25 @@ class WarmUp:
         self.until = until
         self.folder = folder
         self._given = samples.degradation
+        path = folder / _NOISE
+        if not path.is_file():
+            noise = measured_noise(photos)
+            found = {"strong": too_strong(noise), "matched": matched_options(noise)}
+            folder.mkdir(parents=True, exist_ok=True)
+            write_whole(path, json.dumps(found).encode())
+        found = json.loads(path.read_text())
+        self.worthwhile: bool = found["strong"]
+        self._measured = degradations.build("matched", **found["matched"])
 
     def begin(self, module: TrainingModule) -> None:
         """Give the samples the measured noise; keep the weights that may be gone back to."""
-        path = self.folder / _NOISE
+        path = self.folder / _START
         if not path.is_file():
             # nothing is trained before this file is there
-            options = matched_options(measured_noise(self.photos))
-            self.folder.mkdir(parents=True, exist_ok=True)
-            torch.save(module.state_dict(), self.folder / _START)
-            write_whole(path, json.dumps(options).encode())
-        self.samples.degradation = degradations.build("matched", **json.loads(path.read_text()))
+            content = io.BytesIO()
+            torch.save(module.state_dict(), content)
+            write_whole(path, content.getvalue())
+        self.samples.degradation = self._measured
 
     def end(self, step: int, module: TrainingModule) -> None:
         """Decide, once, whether the run goes on from here or from before the warm-up.
