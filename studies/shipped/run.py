@@ -86,7 +86,7 @@ STUDIES = {
     ),
     "deblur": Study(
         "rgb",
-        _LAST | {"training.images": 2400, "training.ema_halflife": 600},
+        _LAST | {"training.images": 8000},
         {f"blur of {n} px": {"name": "motion-blur", "length": (n, n)} for n in (5, 10, 20)},
         {"gopro": ("gopro/blurry", "gopro/sharp")},
         avoid=True,
