@@ -4,8 +4,8 @@
     .venv/bin/python studies/tasks/run.py --tasks derain --seeds 0     # a part: 25 min on one core
 
 Data: ../shared/data beside the project, or $NOISEDA_DATA. Runs go to runs/tasks, results to this
-folder. The lengths are in settings.yaml; `--set compare.images=4800` changes them, and needs
-another --runs.
+folder. The lengths are in settings.yaml and targets.py; `--set compare.images=800` changes them,
+and needs another --runs.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from noiseda.training import Recipe, is_finished, read_recipe, resume, train
 RUNS = (HERE.parents[1] / "runs").resolve()
 START = RUNS / "first-run" / "vanilla-0"
 SEEDS = (0, 1)
-METHODS = ("input", "start", "vanilla", "noise-space", "two-scale", "self-taught", "oracle")
+METHODS = ("input", "start", "vanilla", "noise-space", "oracle")
 VIEW = "equal-steps"
 
 
@@ -80,7 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--tasks", default=",".join(TARGETS))
     parser.add_argument("--seeds", default=",".join(map(str, SEEDS)))
-    parser.add_argument("--methods", default=",".join(METHODS))
+    parser.add_argument("--methods", help=f"instead of {', '.join(METHODS)} and ours")
     parser.add_argument("--set", action="append", default=[], help="key=value of the recipe")
     parser.add_argument("--photos", type=int, help="to adapt to, and to score on, at most")
     parser.add_argument("--runs", type=Path, default=RUNS / "tasks")
@@ -92,7 +92,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     seeds = sorted({int(seed) for seed in given.seeds.split(",")})
     for task in given.tasks.split(","):
         recipe = recipe_of(task, changes, given.photos)
-        compare(recipe, given.runs / task, given.output, given.methods.split(","), seeds)
+        methods = given.methods.split(",") if given.methods else [*METHODS, TARGETS[task].ours]
+        compare(recipe, given.runs / task, given.output, methods, seeds)
 
 
 if __name__ == "__main__":
