@@ -92,6 +92,7 @@ def measured(name: str, folder: Path, side: int) -> dict[str, Any]:
     network = networks.build(name, **NETWORKS[name])
     cost["seconds_per_step"] = step_seconds(network)
     cost["seconds_per_megapixel"] = restoring_seconds(network, side)
+    cost["threads"] = torch.get_num_threads()
     folder.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(cost, indent=1) + "\n")
     return cost
@@ -119,11 +120,12 @@ def compared(name: str, folder: Path, given: argparse.Namespace) -> dict[str, An
 def readme(results: dict[str, Any]) -> str:
     """This folder's README."""
     setting = results["setting"]
+    threads = {row["threads"] for row in results["networks"].values()}
     lines = [
         "# Networks",
         "",
         "Each network in a size that trains in minutes on a CPU (`run.py` lists the options), "
-        f"{setting['seeds']} seed(s), on {setting['threads']} thread(s) "
+        f"{setting['seeds']} seed(s); times on {' or '.join(map(str, sorted(threads)))} thread(s) "
         "(`make study-networks`). A step is vanilla, batch "
         f"{BATCH} of {PATCH}×{PATCH}. PSNR [rgb] on the held-out scenes of RENOIR after "
         f"{setting['start']} images of vanilla training and {setting['images']} more of each "
@@ -164,15 +166,15 @@ def main() -> None:
         "seeds": given.seeds,
         "start": given.start or plain.training.images,
         "images": given.images or plain.compare.images,
-        "threads": torch.get_num_threads(),
         "environment": runtime.environment(),
     }
     results = {"setting": setting, "networks": {}}
     if file.is_file():
         results["networks"] = json.loads(file.read_text())["networks"]
-    for name in given.networks.split(","):
-        # what was done before is found in its folder
-        row = measured(name, runs / name, given.side)
+    names = given.networks.split(",")
+    # what was done before is found in its folder; times first, while nothing else runs
+    costs = {name: measured(name, runs / name, given.side) for name in names}
+    for name, row in costs.items():
         row["scores"] = compared(name, runs / name / "comparison", given)
         results["networks"][name] = row
         file.write_text(json.dumps(results, indent=1) + "\n")
