@@ -23,6 +23,7 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 FIRST_RUN = SimpleNamespace(**runpy.run_path(str(ROOT / "studies/first-run/summary.py")))
 ADAPTATION = SimpleNamespace(**runpy.run_path(str(ROOT / "studies/adaptation/summary.py")))
+TASKS = SimpleNamespace(**runpy.run_path(str(ROOT / "studies/tasks/summary.py")))
 VERDICT = SimpleNamespace(**runpy.run_path(str(ROOT / "studies/verdict/summary.py")))
 BEGIN, END = "<!-- measured -->\n", "<!-- /measured -->\n"
 # result file: the command that writes it
@@ -32,6 +33,7 @@ FILES = {
     "studies/first-run/results.json": "make study-first-run",
     "studies/loader/results.json": "make study-loader",
     "studies/adaptation/renoir-equal-time.json": "make study-adaptation",
+    "studies/tasks/denoise.json": "make study-tasks",
     "studies/verdict/results.json": "make study-verdict",
 }
 DEMO_METHODS = {
@@ -93,6 +95,18 @@ def adaptation(results: Results) -> str:
         "([study](studies/adaptation/README.md)):",
         "",
         *ADAPTATION.overview(known, "equal-time"),
+    ]
+    return "\n".join(lines)
+
+
+def tasks(results: Results) -> str:
+    results.get("studies/tasks/denoise.json", "summary")
+    known = TASKS.results(results.root / "studies" / "tasks")
+    lines = [
+        "**Three tasks**, at equal steps ([study](studies/tasks/README.md); what each "
+        f"[network](studies/networks/README.md) costs). {TASKS.ABOUT_CELLS}",
+        "",
+        *TASKS.overview(known),
     ]
     return "\n".join(lines)
 
@@ -171,7 +185,7 @@ def start(results: Results) -> str:
     return f"`noiseda --help` takes {seconds:.2f} s."
 
 
-BLOCKS = (adaptation, verdict, demo, first_run)
+BLOCKS = (adaptation, tasks, verdict, demo, first_run)
 SPEEDS = (restoring, step, bfloat16, memory, loader, start)
 
 

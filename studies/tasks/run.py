@@ -1,7 +1,7 @@
 """The three tasks, each from vanilla to oracle: what adaptation is worth beyond noise.
 
     .venv/bin/python studies/tasks/run.py                              # everything (resumable)
-    .venv/bin/python studies/tasks/run.py --tasks derain --seeds 0     # a part: 25 min on one core
+    .venv/bin/python studies/tasks/run.py --tasks derain --seeds 0     # a part: 20 min on one core
 
 Data: ../shared/data beside the project, or $NOISEDA_DATA. Runs go to runs/tasks, results to this
 folder. The lengths are in settings.yaml and targets.py; `--set compare.images=800` changes them,
