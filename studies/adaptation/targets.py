@@ -12,7 +12,7 @@ import torch
 from noiseda import degradations, images
 from noiseda.random import generator
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).resolve().parent
 DATA = Path(os.environ.get("NOISEDA_DATA", HERE.parents[2] / "shared" / "data"))
 RUNS = (HERE.parents[1] / "runs" / "adaptation").resolve()
 # strong noise of a camera at high sensitivity

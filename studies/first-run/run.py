@@ -22,7 +22,7 @@ from noiseda.images import read_rgb8
 from noiseda.restoration import load
 from noiseda.training import Recipe, is_finished, read_recipe, resume, train
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).resolve().parent
 DATA = Path(os.environ.get("NOISEDA_DATA", HERE.parents[2] / "shared" / "data"))
 RUNS = HERE.parents[1] / "runs" / "first-run"
 RESULTS = HERE / "results.json"

@@ -23,7 +23,7 @@ from noiseda import images
 from noiseda.data.checking import check
 from noiseda.data.checking.features import resize
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).resolve().parent
 DATA = Path(os.environ.get("NOISEDA_DATA", HERE.parents[2] / "shared" / "data"))
 # side of the crop, scale, JPEG quality, σ of noise
 CROPS = [(200, 1.0, 75, 0), (128, 1.0, 75, 0), (96, 1.0, 90, 0), (200, 0.7, 85, 0)]

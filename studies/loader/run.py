@@ -23,7 +23,7 @@ from noiseda.data import open_store
 from noiseda.data.samples import random_crop, to_image
 from noiseda.random import generator
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).resolve().parent
 DATA = Path(os.environ.get("NOISEDA_DATA", HERE.parents[2] / "shared" / "data"))
 PATCH, CROPS, ROUNDS = 64, 200, 5
 

@@ -26,7 +26,7 @@ from noiseda import degradations, images
 from noiseda.measurement import Noise, measure, survey
 from noiseda.random import generator
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).resolve().parent
 DATA = Path(os.environ.get("NOISEDA_DATA", HERE.parents[2] / "shared" / "data"))
 RESULTS = HERE / "results.json"
 LARGE = {"12": (3000, 4000), "24": (4000, 6000)}

@@ -29,7 +29,7 @@ from noiseda.comparison import Comparison
 from noiseda.restoration import Restorer
 from noiseda.training import read_recipe
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).resolve().parent
 TARGETS = SimpleNamespace(**runpy.run_path(str(HERE.parent / "adaptation" / "targets.py")))
 RUNS = HERE.parents[1] / "runs" / "networks"
 RECIPE = HERE / "recipe.yaml"

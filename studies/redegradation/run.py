@@ -34,7 +34,7 @@ from noiseda.random import generator
 from noiseda.restoration import Restorer
 from noiseda.training import Recipe, is_finished, resume, train
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 DATA = Path(os.environ.get("NOISEDA_DATA", ROOT.parent / "shared" / "data"))
 RUNS = ROOT / "runs" / "redegradation"

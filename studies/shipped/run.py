@@ -29,7 +29,7 @@ from noiseda.random import generator
 from noiseda.restoration import Restorer, load
 from noiseda.training import Recipe, is_finished, read_recipe, resume, train
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 DATA = Path(os.environ.get("NOISEDA_DATA", ROOT.parent / "shared" / "data"))
 RUNS = ROOT / "runs" / "shipped"

@@ -1,19 +1,11 @@
-"""`noiseda compare`: its figures, and what a stop, a kill or another recipe does to them."""
+"""`noiseda compare`: its figures, tables and cells."""
 
 from __future__ import annotations
 
-import copy
 import csv
 import json
-import os
 import re
-import shutil
-import signal
 import statistics
-import subprocess
-import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,38 +14,12 @@ import torch
 from safetensors.torch import load_file
 
 from noiseda import images
-from noiseda.adaptation import OBJECTIVES, Vanilla
 from noiseda.checkpoint import open_model
-from noiseda.comparison import UNTRAINED, Comparison
 from noiseda.evaluation import evaluate, pair
 from noiseda.restoration import load
 from noiseda.training import read_recipe, train
-from tests.comparison.recipes import write_recipe
-from tests.conftest import ENVIRONMENT
+from tests.end_to_end.comparing import METHODS, mean_psnr
 from tests.end_to_end.conftest import Command
-from tests.end_to_end.terminal import in_terminal, plain
-
-METHODS = ("--methods", "input,start,noise-space,oracle")
-
-
-@pytest.fixture
-def recipe(tmp_path: Path) -> Path:
-    return write_recipe(tmp_path)
-
-
-def without_times(results: dict[str, Any]) -> dict[str, Any]:
-    """Results without what depends on the clock."""
-    found = copy.deepcopy(results)
-    found.pop("seconds_per_step")
-    for part in (*found["cells"], *found["summary"], found["views"]["equal-time"]):
-        part.pop("seconds")
-        if "pretraining" in part:
-            part["pretraining"].pop("seconds")
-    return found
-
-
-def mean_psnr(scores: dict[str, Any]) -> float:
-    return statistics.fmean(image["psnr"] for image in scores["images"])
 
 
 def test_a_comparison(recipe: Path, command: Command) -> None:
@@ -223,161 +189,3 @@ def check_cells(results: dict[str, Any], recipe: Path, folder: Path) -> None:
                        for f in (home / "alone", folder / cell["folder"]))  # fmt: skip
     assert all(torch.equal(value, compared[name]) for name, value in alone.items())
     (home / "hidden").rename(home / "truth")
-
-
-def test_killed_and_resumed(recipe: Path, command: Command) -> None:
-    """Killed in the middle of a continuation, then asked to stop in another."""
-    home = recipe.parent
-    arguments = ["compare", recipe, *METHODS, "--seeds", 1, "--images", 40]
-    # long enough to be hit
-    arguments += ["--set", "training.images=40", "--set", "training.checkpoint_every=10"]
-    broken, whole = home / "broken", home / "whole"
-
-    def start() -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [sys.executable, "-m", "noiseda", *map(str, [*arguments, "-o", broken])],
-            env=ENVIRONMENT,
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
-
-    def wait_for(pattern: str, step: int, process: subprocess.Popen[str]) -> None:
-        deadline = time.monotonic() + 200
-        while time.monotonic() < deadline:
-            assert process.poll() is None, process.communicate()
-            for path in broken.glob(pattern):
-                lines = path.read_text().splitlines()
-                if lines and lines[-1].endswith("}") and json.loads(lines[-1])["step"] >= step:
-                    return
-            time.sleep(0.02)
-        raise TimeoutError
-
-    process = start()
-    wait_for("seed-0/vanilla/*/metrics.jsonl", 5, process)
-    os.kill(process.pid, signal.SIGKILL)
-    process.communicate()
-    plan = (broken / "plan.json").read_bytes()
-    assert not (broken / "results.json").exists()
-    process = start()
-    wait_for("seed-0/oracle/*/metrics.jsonl", 5, process)
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=100)
-    assert (process.returncode, out) == (130, ""), err
-    assert "interrupted; run the same command again to do the rest" in err
-    assert "Traceback" not in err
-    # a folder that a killed process has only begun to fill
-    shutil.rmtree(broken / "seed-0" / "oracle")
-    (broken / "seed-0" / "oracle" / "20-steps" / "checkpoints").mkdir(parents=True)
-    code, _, err = command(*arguments, "-o", broken)
-    assert code == 0, err
-    # the same lengths in a comparison that nobody stopped
-    whole.mkdir()
-    shutil.copyfile(broken / "plan.json", whole / "plan.json")
-    code, _, err = command(*arguments, "-o", whole)
-    assert code == 0, err
-    found = [json.loads((folder / "results.json").read_text()) for folder in (broken, whole)]
-    assert without_times(found[0]) == without_times(found[1])
-    # what was measured once is not measured again
-    assert plan == (broken / "plan.json").read_bytes() == (whole / "plan.json").read_bytes()
-    for path in whole.glob("seed-*/**/model.safetensors"):
-        resumed = load_file(broken / path.relative_to(whole))
-        assert all(torch.equal(value, resumed[name]) for name, value in load_file(path).items())
-    assert all(c["seconds"] is not None for c in found[0]["cells"])
-
-
-def test_dry_run(recipe: Path, command: Command) -> None:
-    code, out, err = command("compare", recipe, *METHODS, "--seeds", 2, "--dry-run", "-o", "out")
-    assert code == 0, err
-    lines = out.splitlines()
-    rows = [re.split(r"\s{2,}", line.strip()) for line in lines[:-2]]
-    assert rows[0] == ["method", "at", "steps", "ms a step", "time"]
-    assert rows[1][:3] == ["start", "pretraining", "8"]
-    assert {row[0] for row in rows[1:]} == {"start", "vanilla", "noise-space", "oracle"}
-    assert re.fullmatch(
-        r"2 seeds: \d+ trainings, 0 of them finished; about \d+ s to go, without scoring", lines[-1]
-    )
-    assert not (recipe.parent / "out").exists()
-
-
-def test_progress_in_a_terminal(recipe: Path) -> None:
-    names = ("--methods", "input", "--seeds", "1")
-    code, _, shown = in_terminal("compare", recipe, *names, "-o", recipe.parent / "out")
-    assert code == 0, shown
-    text = plain(shown)
-    assert re.search(r"measuring speeds ━+ 3/3 +trials", text)
-    assert re.search(
-        r"comparing ━+[ ╸━]* \d+% .* ETA .* training 2/2: vanilla, seed 0, 5 step", text
-    )
-    assert re.search(r"comparing ━+ 100%", text)
-    # below it, what goes on; of that nothing stays
-    assert re.search(r"comparing .*\n *vanilla, seed 0, 5 steps .* \d+/10 images", text)
-    assert "scoring vanilla" in text
-    assert text.splitlines()[-1].startswith("comparing ")
-
-
-class Spy(Vanilla):
-    """A method of somebody else's, which looks for what it must not see."""
-
-    needs = ("clean", "synthetic", "real")
-
-    def terms(self, restorer: Any, batch: Any, progress: float, random: Any) -> Any:
-        assert set(batch) == set(self.needs)
-        return super().terms(restorer, batch, progress, random)
-
-
-def test_methods_of_others(recipe: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Registered objectives and functions take part by name; a model may be given to start from."""
-    monkeypatch.setitem(OBJECTIVES._parts, "spy", Spy)
-    monkeypatch.setitem(UNTRAINED, "brighter", lambda image: (image / 0.6).clamp(0, 1))
-    home = recipe.parent
-    assert train(read_recipe(recipe, {"objective": "vanilla"}), home / "given").finished
-    given = read_recipe(recipe, {"training.start": home / "given"})
-    names = ["start", "spy", "brighter", "input", "oracle"]
-    results = Comparison(given, home / "out", names, minutes=0.002).run()
-    assert results["views"]["equal-time"] == {"seconds": pytest.approx(0.12)}
-    methods = [cell["method"] for cell in results["cells"]]
-    assert methods[:3] == ["start", "brighter", "input"]
-    assert set(methods[3:]) == {"vanilla", "spy", "oracle"}
-    # with the same samples and the same loss, the spy is vanilla
-    found = {cell["method"]: cell["scores"] for cell in results["cells"] if cell["steps"] in (0, 5)}
-    assert found["spy"] == found["vanilla"]
-    assert mean_psnr(found["brighter"]["target"]) > mean_psnr(found["input"]["target"]) + 3
-    assert not (home / "out" / "seed-0" / "start").exists()
-
-    # one more method, with a network of its own, leaves the others as they are
-    own = {"name": "vanilla", "network": {"name": "unet", "width": 3, "depth": 1}}
-    wider = read_recipe(recipe, {"training.start": home / "given", "compare.methods.own": own})
-    more = Comparison(wider, home / "out", [*names, "own"], minutes=0.002).run()
-    assert [cell for cell in more["cells"] if cell["method"] != "own"] == results["cells"]
-    assert more["from_fresh_weights"] == ["own"]
-    assert {c["method"] for c in more["cells"]} == {*methods, "own"}
-    network, _ = open_model(home / "out" / "seed-0" / "own" / "5-steps")
-    assert network.options["width"] == 3
-
-
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        (("--methods", "nose-space"), "unknown method 'nose-space'; did you mean 'noise-space'?"),
-        (("--methods", " , "), "--methods names none"),
-        (("--set", "data.validation=null"), "a comparison needs held-out images with ground truth"),
-        (("--methods", "oracle", "--set", "data.truth=[]"), "method 'oracle' needs data.truth"),
-        (("--methods", "oracle", "--set", "data.truth=held-out/clean"), "cannot pair the images"),
-        (("--set", "data.validation.clean=truth"), "cannot pair the images"),
-        (("--methods", "noise-space", "--set", "data.real=[]"), "needs data.real"),
-        (("--set", "compare.source=clean"), "are trained on too (a.png)"),
-        (("--set", "compare.source=nowhere"), "nowhere: no such folder"),
-        (("--set", "training.start=nowhere"), "nowhere: cannot open the model"),
-        (("--set", "compare.imags=3"), "unknown key 'compare.imags'; did you mean 'images'?"),
-        (("-o", "clean"), "clean exists already and is no comparison"),
-        (("-o", "compare.yaml/out"), "cannot write"),
-        (("--seeds", "0"), "--seeds"),
-    ],
-)
-def test_bad_input(
-    recipe: Path, refused: Callable[..., str], arguments: tuple[str, ...], words: str
-) -> None:
-    before = {path for path in recipe.parent.rglob("*") if "cache" not in path.parts}
-    assert words in refused("compare", recipe, *arguments)
-    assert {path for path in recipe.parent.rglob("*") if "cache" not in path.parts} == before

@@ -1,207 +1,35 @@
-"""What is measured, on predictors that are made so that the answer is known."""
+"""Gradients on restored images, of predictors whose answer is known; levels, bands, statistics."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from noiseda import adaptation, networks
-from noiseda.adaptation import NoiseSpace, charbonnier
+from noiseda import networks
+from noiseda.adaptation import charbonnier
 from noiseda.diagnosis import (
     Levels,
     Samples,
-    measure_conditions,
     measure_gradients,
     noise_levels,
 )
 from noiseda.diagnosis.conditions import level_draws
-from noiseda.diagnosis.gradients import Gradients, bands, cosine
-from noiseda.diagnosis.plots import page
-from noiseda.diagnosis.summary import condition_tables, gradient_tables, statistics
+from noiseda.diagnosis.gradients import bands, cosine
+from noiseda.diagnosis.summary import statistics
 from noiseda.diagnosis.verdict import verdict
 from noiseda.diffusion import Schedule
 from noiseda.random import generator
-
-TINY = {"base": 4, "multipliers": (1, 2), "blocks": 1, "head_channels": 4}
-COUNT = 5
-
-
-class Gain(nn.Module):
-    """A restoration network of one weight."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.gain = nn.Parameter(torch.tensor(0.8))
-
-    def forward(self, degraded: Tensor) -> Tensor:
-        return self.gain * degraded
-
-
-class Sees(nn.Module):
-    """A predictor that returns one part of its input: ỹ, the first or the second condition."""
-
-    size_multiple = 1
-
-    def __init__(self, part: int) -> None:
-        super().__init__()
-        self.part = part
-
-    def forward(self, images: Tensor, gamma: Tensor) -> Tensor:
-        return images.unflatten(1, (-1, 3))[:, self.part]
-
-
-class Blind(nn.Module):
-    """A predictor that looks at nothing."""
-
-    size_multiple = 1
-
-    def forward(self, images: Tensor, gamma: Tensor) -> Tensor:
-        return torch.zeros_like(images[:, :3]).detach()
-
-
-class Pulls(nn.Module):
-    """A predictor that knows the noise and errs by the real condition's distance from a goal."""
-
-    size_multiple = 1
-
-    def __init__(self, target: Tensor, goal: Tensor) -> None:
-        super().__init__()
-        self.target, self.goal = target, goal
-
-    def forward(self, images: Tensor, gamma: Tensor) -> Tensor:
-        gamma = gamma.view(-1, 1, 1, 1)
-        noise = (images[:, :3] - gamma.sqrt() * self.target) / (1 - gamma).sqrt()
-        return noise + (images[:, 6:9] - self.goal)
-
-
-def build(predictor: nn.Module | None = None, **options: Any) -> NoiseSpace:
-    """A noise-space objective, its networks' weights not those of a fresh one, which predicts 0."""
-    torch.manual_seed(1)
-    objective = adaptation.build("noise-space", predictor=TINY, **options)
-    assert isinstance(objective, NoiseSpace)
-    for parameter in objective.parameters():
-        nn.init.normal_(parameter, std=0.2)
-    if predictor is not None:
-        objective.predictor = predictor
-    return objective.requires_grad_(False).eval()
-
-
-def samples(truth: bool = True) -> Samples:
-    def image(name: str) -> Tensor:
-        return torch.rand(COUNT, 3, 8, 8, generator=generator(0, 0, name))
-
-    clean = {"synthetic": image("clean"), **({"real": image("truth")} if truth else {})}
-    degraded = {"synthetic": image("synthetic"), "real": image("real")}
-    return Samples(clean["synthetic"], degraded, clean, [f"{i}.png" for i in range(COUNT)])
-
-
-LEVELS = noise_levels(Schedule(), (200, 1000), 3)
-
-
-def diagnosed(objective: NoiseSpace, given: Samples) -> tuple[dict[str, Any], Gradients]:
-    """The tables, as in the JSON file, and the gradients they are from."""
-    restorer = Gain()
-    restored = {domain: restorer(image).detach() for domain, image in given.degraded.items()}
-    errors = measure_conditions(objective, given, restored, LEVELS, 0, 2)
-    gradients = measure_gradients(restorer, objective, given, LEVELS, 0, 2)
-    content = {
-        "ground_truth": given.has_truth,
-        "weight": 0.2,
-        "levels": {
-            "gamma": LEVELS.gammas.tolist(),
-            "noise_ratio": LEVELS.ratios.tolist(),
-            "share": LEVELS.shares.tolist(),
-        },
-        "conditions": condition_tables(errors, LEVELS),
-        "gradients": gradient_tables(gradients),
-    }
-    return content, gradients
-
-
-def told(content: dict[str, Any], word: str) -> str:
-    """The one line of the verdict with this word."""
-    (line,) = [line for line in verdict(content) if word in line]
-    return line
-
-
-# --- does the predictor use its conditions ----------------------------------------------------
-
-
-@pytest.mark.parametrize(("part", "used", "ignored"), [(1, "synthetic", "real"), (2, "real", None)])
-def test_a_predictor_that_uses_one_slot(part: int, used: str, ignored: str | None) -> None:
-    ignored = ignored or "synthetic"
-    content, gradients = diagnosed(build(Sees(part), channel_shuffling=False), samples())
-    use = content["conditions"]["use"]
-    for curve in use[ignored].values():
-        assert curve["mean"] == [0, 0, 0]
-        assert curve["training"] == {"count": COUNT, "mean": 0, "standard_error": 0}
-    # the mean square of the condition is gone
-    assert use[used]["zeros"]["training"]["mean"] < -0.05
-    assert f"ignores the {ignored} condition" in told(content, f"the {ignored} condition")
-    assert f"uses the {used} condition" in told(content, f"the {used} condition")
-    alone = content["conditions"]["change"]["real"]["clean"]
-    every = content["conditions"]["change"]["every"]["clean"]
-    assert alone["mean"] == ([0, 0, 0] if ignored == "real" else every["mean"])
-    assert any(every["mean"])
-    # what the triplet term sends through the other residual comes to both
-    assert gradients.norms[used].gt(0).all()
-
-
-def test_errors_are_paired_and_by_hand() -> None:
-    """With the same noise for all kinds, and the shuffling of training."""
-    given, objective = samples(), build(Sees(1))
-    restored = {domain: image * 0.5 for domain, image in given.degraded.items()}
-    errors = measure_conditions(objective, given, restored, LEVELS, 7, COUNT)
-    for level in range(len(LEVELS)):
-        noise, coins, _ = level_draws(objective, 7, level, list(range(COUNT)), given.target)
-        assert coins is not None
-        images = {"clean": given.clean, "restored": restored, "degraded": given.degraded}
-        images["wrong"] = {domain: image.roll(1, 0) for domain, image in given.clean.items()}
-        for kind, filled in images.items():
-            first = torch.where(coins.view(-1, 1, 1, 1), filled["real"], filled["synthetic"])
-            expected = (first - noise).double().square().mean((1, 2, 3))
-            torch.testing.assert_close(errors["every"][kind][level], expected)
-        swapped = {**restored, "real": images["wrong"]["real"]}
-        first = torch.where(coins.view(-1, 1, 1, 1), swapped["real"], swapped["synthetic"])
-        expected = (first - noise).double().square().mean((1, 2, 3))
-        torch.testing.assert_close(errors["real"]["wrong"][level], expected)
-
-
-@pytest.mark.parametrize("condition", ["synthetic", "real"])
-def test_one_condition_alone(condition: str) -> None:
-    content, gradients = diagnosed(build(conditions=condition, residual_swapping=False), samples())
-    assert content["conditions"]["use"].keys() == {condition}
-    assert ("real" in content["conditions"]["change"]) == (condition == "real")
-    other = {"synthetic": "real", "real": "synthetic"}[condition]
-    assert gradients.norms[condition].gt(0).all()
-    assert not gradients.norms[other].any()
-    assert verdict(content)
-
-
-# --- gradients --------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("predictor", [Blind(), Sees(0)])
-def test_a_predictor_that_ignores_all_conditions(predictor: nn.Module) -> None:
-    content, gradients = diagnosed(build(predictor), samples())
-    for domain in ("synthetic", "real"):
-        assert not gradients.norms[domain].any()
-        assert gradients.low[domain].isnan().all()
-        assert all(rows.isnan().all() for rows in gradients.cosines[domain].values())
-        assert f"ignores the {domain} condition" in told(content, f"the {domain} condition")
-    assert not gradients.weights["diffusion"].any()
-    curve = content["gradients"]["images"]["cosine_toward_clean"]["real"]["all"]
-    assert curve["mean"] == [None, None, None]
-    assert curve["training"] == {"count": 0, "mean": None, "standard_error": None}
-    assert told(content, "none reaches the restored real images")
-    assert not [line for line in verdict(content) if "step" in line]
-    # also what is undefined everywhere can be drawn
-    about = {"run": "blind", "network": "raw", "step": 1, "images": COUNT, "patch": 8, "seed": 0}
-    about |= {"photos": ["0.png"], "verdict": verdict(content)}
-    assert page(content | about).startswith(b"\x89PNG")
+from tests.diagnosis.predictors import (
+    COUNT,
+    LEVELS,
+    Gain,
+    Pulls,
+    build,
+    diagnosed,
+    samples,
+    told,
+)
 
 
 @pytest.mark.parametrize("direction", [1, -1])
