@@ -4,19 +4,9 @@ from __future__ import annotations
 
 import copy
 import statistics
-from pathlib import Path
 from typing import Any
 
-import pytest
-
-from tests.comparison.recipes import write_recipe
-
 METHODS = ("--methods", "input,start,noise-space,oracle")
-
-
-@pytest.fixture
-def recipe(tmp_path: Path) -> Path:
-    return write_recipe(tmp_path)
 
 
 def without_times(results: dict[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from noiseda.cli import main
+from tests.comparison.recipes import write_recipe
 
 Command = Callable[..., tuple[int, str, str]]
 
@@ -44,3 +45,9 @@ def refused(command: Command) -> Callable[..., str]:
         return lines[-1]
 
     return run
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Path:
+    """A small comparison, with the images it names beside it."""
+    return write_recipe(tmp_path)
