@@ -32,7 +32,7 @@ FILES = {
     "benchmarks/results.json": "make benchmark",
     "studies/first-run/results.json": "make study-first-run",
     "studies/loader/results.json": "make study-loader",
-    "studies/adaptation/renoir-equal-time.json": "make study-adaptation",
+    "studies/adaptation/results/renoir-equal-time-0.json": "make study-adaptation",
     "studies/tasks/denoise.json": "make study-tasks",
     "studies/verdict/results.json": "make study-verdict",
 }
@@ -88,7 +88,7 @@ def demo(results: Results) -> str:
 
 
 def adaptation(results: Results) -> str:
-    results.get("studies/adaptation/renoir-equal-time.json", "summary")
+    results.get("studies/adaptation/results/renoir-equal-time-0.json", "summary")
     known = ADAPTATION.results("equal-time", results.root / "studies" / "adaptation")
     lines = [
         "**Adaptation on photos whose ground truth it never sees** "

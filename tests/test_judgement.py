@@ -49,6 +49,35 @@ def test_the_risk_is_the_true_error(adapted: Callable[[Tensor], Tensor]) -> None
     assert len(found.change) == 64
 
 
+@pytest.mark.parametrize("told", [10, 20, 40])
+@pytest.mark.parametrize("factor", [0.9, 1.1])
+def test_a_strength_measured_wrong_is_told_by_the_networks(told: float, factor: float) -> None:
+    """A shrinkage near the best one, of a gray picture in noise of σ 20."""
+    power, noise_power = 0.01, (20 / 255) ** 2
+    source = torch.Generator().manual_seed(0)
+    clean = 0.5 + power**0.5 * torch.randn(1, 3, 256, 256, generator=source)
+    noisy = degradations.build("gaussian", sigma=(20, 20))(clean, generator(1))
+    share = power / (power + noise_power)
+    start, adapted = (
+        lambda image, share=share: 0.5 + share * (image - 0.5) for share in (share, factor * share)
+    )
+    errors = [float((f(noisy) - clean).square().mean()) for f in (start, adapted)]
+    noise = degradations.build("gaussian", sigma=(told, told))
+    found = risk(start, adapted, noisy, noise, generator(2))
+    assert errors[1] > errors[0]
+    assert found.change.mean() == pytest.approx(errors[1] - errors[0], abs=0.25 * errors[0])
+    assert found.start.mean() == pytest.approx(errors[0], rel=0.25)
+
+
+def test_networks_that_take_nothing_away_tell_no_strength() -> None:
+    clean = images.to_tensor(photo(128, 128))
+    noise = degradations.build("matched", **MATCHED)
+    found = risk(lambda x: x, lambda x: 0.999 * x, noise(clean, generator(1)), noise, generator(2))
+    assert np.isfinite(found.change).all()
+    none = degradations.build("matched", **MATCHED, scale=(0.0, 0.0))
+    assert (risk(blur(3), blur(3), clean, none, generator(2)).change == 0).all()
+
+
 def test_the_level_is_the_error_of_the_best_restoration() -> None:
     """Of a gray picture in noise, the best one is a shrinkage whose error is known."""
     power, noise_power = 0.04, (20 / 255) ** 2

@@ -1,19 +1,20 @@
 """Adaptation methods on three targets: every method continues from the same vanilla network.
 
     .venv/bin/python studies/adaptation/run.py                       # everything (resumable)
-    .venv/bin/python studies/adaptation/run.py --targets renoir --methods two-scale --seeds 1
+    .venv/bin/python studies/adaptation/run.py --targets renoir --methods two-scale --seeds 1,2
 
 Data: ../shared/data beside the project, or $NOISEDA_DATA. Runs go to runs/adaptation, results to
-this folder.
+results/, a file for each target, view and seed.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import shutil
 from pathlib import Path
 
-from summary import readme
+from summary import part, readme, results
 from targets import DATA, HERE, RUNS, TARGETS, keys
 
 from noiseda import images
@@ -35,8 +36,7 @@ TRAINED = (
 )
 METHODS = ("input", "start", *TRAINED)
 RIVALS = ("bm3d", "nlm", "dann", "dsn", "pixelda", "cycada", "neighbor2neighbor", "ap-bsn")
-# what is in each table, and over how many seeds
-TABLES = {"equal-time": ((*METHODS, *RIVALS), 3), "equal-steps": (METHODS, 1)}
+TABLES = {"equal-time": (*METHODS, *RIVALS), "equal-steps": METHODS}
 
 
 def start() -> Path:
@@ -50,12 +50,23 @@ def start() -> Path:
     return START
 
 
-def compare(target: str, view: str, methods: list[str], seeds: int) -> None:
+def compare(target: str, view: str, methods: list[str], seed: int) -> None:
+    """One table's part of a seed, beside what its result file has of other methods.
+
+    The file stands in for run folders that are gone: nothing that was scored is trained again.
+    """
     recipe = read_recipe(RECIPE, {**keys(target), "training.start": str(start())})
-    folder = RUNS / target
-    Comparison(recipe, folder, methods, seeds, minutes=MINUTES, views=[view]).run()
-    shutil.copyfile(folder / "results.json", HERE / f"{target}-{view}.json")
-    if view == "equal-time":
+    # a folder for each view, as their results may have come from different machines
+    folder, output = RUNS / f"{target}-{view}", part(target, view, seed)
+    earlier = results(view).get(target)
+    if output.exists():
+        methods = list(dict.fromkeys([*json.loads(output.read_text())["methods"], *methods]))
+    Comparison(
+        recipe, folder, methods, [seed], minutes=MINUTES, views=[view], earlier=earlier
+    ).run()
+    output.parent.mkdir(exist_ok=True)
+    shutil.copyfile(folder / "results.json", output)
+    if view == "equal-time" and (folder / "picture.png").exists():
         # a PNG of photos is ten times as large
         images.write(HERE / f"{target}-picture.jpg", images.read_rgb8(folder / "picture.png"))
     (HERE / "README.md").write_text(readme())
@@ -66,10 +77,10 @@ if __name__ == "__main__":
     parser.add_argument("--targets", default=",".join(TARGETS))
     parser.add_argument("--views", default=",".join(TABLES))
     parser.add_argument("--methods", help="fewer than all")
-    parser.add_argument("--seeds", type=int, help="fewer than all")
+    parser.add_argument("--seeds", default="0,1,2")
     given = parser.parse_args()
-    for name in given.targets.split(","):
+    for number in map(int, given.seeds.split(",")):
         for view in given.views.split(","):
-            methods, seeds = TABLES[view]
-            chosen = given.methods.split(",") if given.methods else methods
-            compare(name, view, list(chosen), given.seeds or seeds)
+            for name in given.targets.split(","):
+                chosen = given.methods.split(",") if given.methods else TABLES[view]
+                compare(name, view, list(chosen), number)

@@ -7,17 +7,42 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from noiseda.comparison import notes, tables_text
+from noiseda.comparison import notes, summarise, tables_text
 
 HERE = Path(__file__).parent
 TARGETS = ("renoir", "polyu", "camera")
 VIEWS = {"equal-steps": "equal steps", "equal-time": "equal wall time"}
 
 
+def part(target: str, view: str, seed: int, folder: Path = HERE) -> Path:
+    """The result file of one seed."""
+    return folder / "results" / f"{target}-{view}-{seed}.json"
+
+
 def results(view: str, folder: Path = HERE) -> dict[str, dict[str, Any]]:
-    """By target, of those that were measured."""
-    files = {target: folder / f"{target}-{view}.json" for target in TARGETS}
-    return {name: json.loads(path.read_text()) for name, path in files.items() if path.exists()}
+    """By target, of those that were measured: the results of all seeds as one."""
+    found = {}
+    for target in TARGETS:
+        files = sorted((folder / "results").glob(f"{target}-{view}-*.json"))
+        if files:
+            found[target] = together([json.loads(path.read_text()) for path in files])
+    return found
+
+
+def together(parts: list[dict[str, Any]]) -> dict[str, Any]:
+    """Results of several seeds, each with methods of its own, as one."""
+    found = {**parts[0], "cells": []}
+    for key in ("methods", "seeds", "from_fresh_weights"):
+        found[key] = list(dict.fromkeys(value for one in parts for value in one[key]))
+    # all lengths are at the scale of the first one's speeds
+    found["plan"] = {**parts[0]["plan"]}
+    for key in ("speeds", "teaching", "recipes"):
+        found["plan"][key] = {k: v for one in parts for k, v in one["plan"][key].items()}
+    for one in parts:
+        known = {(cell["method"], cell["seed"]) for cell in found["cells"]}
+        found["cells"] += [c for c in one["cells"] if (c["method"], c["seed"]) not in known]
+    found["summary"] = summarise(found)
+    return found
 
 
 def row(found: dict[str, Any], view: str, method: str) -> dict[str, Any] | None:
@@ -40,7 +65,7 @@ def overview(known: dict[str, dict[str, Any]], view: str) -> list[str]:
         rank = mean if mean is not None else -1e9
         lines[method] = (rank, f"| {method} | " + " | ".join(cells) + f" | {text} |")
     ordered = [text for _, text in sorted(lines.values(), key=lambda line: -line[0])]
-    seeds = ", ".join(f"{t} {_plural(len(found['seeds']), 'seed')}" for t, found in known.items())
+    seeds = ", ".join(f"{t} {_seeds(found)}" for t, found in known.items())
     return [
         f"PSNR [rgb] in dB, and gap closure, at {VIEWS[view]} ({seeds}):",
         "",
@@ -56,6 +81,13 @@ def _cell(found: dict[str, Any] | None, closure: float | None) -> str:
     spread = found["psnr"]["std"]
     text = f"{found['psnr']['mean']:.2f}" + (f" ± {spread:.2f}" if spread is not None else "")
     return text if closure is None else f"{text}, {closure:.0f} %"
+
+
+def _seeds(found: dict[str, Any]) -> str:
+    """Over how many seeds the methods were measured; not all over all."""
+    fewest = min(row["seeds"] for row in found["summary"] if row["steps"])
+    most = len(found["seeds"])
+    return _plural(most, "seed") if fewest == most else f"{fewest} to {most} seeds"
 
 
 def _plural(number: int, name: str) -> str:

@@ -50,12 +50,12 @@ def pairs(target: str) -> list[tuple[Path, Path]]:
 def candidates(target: str) -> Iterator[tuple[str, RestorationNetwork]]:
     """Adapted networks by name: trained ones, then spoiled ones."""
     start, _ = open_model(START)
-    for folder in sorted((RUNS / target).glob("seed-*/*/*-steps")):
+    for folder in sorted(RUNS.glob(f"{target}-equal-*/seed-*/*/*-steps")):
         if is_finished(folder):
             network, _ = open_model(folder)
             if network.name == start.name:
-                yield str(folder.relative_to(RUNS / target)), network
-    found = sorted((RUNS / target).glob("seed-0/two-scale/*-steps"))
+                yield "/".join(folder.parts[-3:]), network
+    found = sorted(RUNS.glob(f"{target}-equal-*/seed-0/two-scale/*-steps"))
     if not found:
         return
     adapted, _ = open_model(found[0])

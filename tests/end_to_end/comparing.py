@@ -12,7 +12,7 @@ METHODS = ("--methods", "input,start,noise-space,oracle")
 def without_times(results: dict[str, Any]) -> dict[str, Any]:
     """Results without what depends on the clock."""
     found = copy.deepcopy(results)
-    found.pop("seconds_per_step")
+    found.pop("plan")
     for part in (*found["cells"], *found["summary"], found["views"]["equal-time"]):
         part.pop("seconds")
         if "pretraining" in part:

@@ -87,7 +87,7 @@ def test_a_comparison(recipe: Path, command: Command) -> None:
 
 def check_lengths(results: dict[str, Any]) -> None:
     """Equal steps are equal; equal time is what the slowest needs for them."""
-    speeds = results["seconds_per_step"]
+    speeds = results["plan"]["speeds"]
     assert set(speeds) == {"vanilla", "noise-space", "oracle"}
     budget = results["views"]["equal-time"]["seconds"]
     assert budget == pytest.approx(5 * max(speeds.values()))

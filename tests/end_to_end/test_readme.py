@@ -189,7 +189,7 @@ def test_figures_follow_the_results(results: Path) -> None:
         ("docs/demo-scores.json", "adapted"),
         ("studies/first-run/results.json", "steps_per_second"),
         ("studies/loader/results.json", "ratio"),
-        ("studies/adaptation/renoir-equal-time.json", "summary"),
+        ("studies/adaptation/results/renoir-equal-time-0.json", "summary"),
         ("studies/verdict/results.json", "renoir"),
         *(("benchmarks/results.json", name) for name in ("restore", "step", "memory", "start")),
     ],

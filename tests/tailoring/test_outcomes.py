@@ -9,17 +9,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
-from noiseda import images, networks
+from noiseda import networks
 from noiseda.checkpoint import open_model, save
 from noiseda.errors import RunError
 from noiseda.tailoring import Look, look, tailor
 from noiseda.tailoring.folder import State
 from noiseda.tailoring.look import read_look, split
-from tests.conftest import photo
 from tests.end_to_end.conftest import Command
 from tests.tailoring.conftest import SHORT, write
 
@@ -129,26 +127,6 @@ def test_what_is_kept(shifts: tuple[float, float], kind: str, kept: str, tmp_pat
         assert ("The start model is kept." in where) == (kept == "start")
         assert "Judged without ground truth on 2 photos that adaptation did not see." in where
     assert ("kept_by" in info.provenance) == (kept == "start")
-
-
-def test_too_noisy_to_judge(tmp_path: Path) -> None:
-    """Adapting harms photos as noisy as these, and the estimate does not see it."""
-    random = np.random.default_rng(0)
-    (tmp_path / "photos").mkdir()
-    for number in range(5):
-        noise = random.normal(0, 30, (96, 96, 3))
-        pixels = (photo(96, 96, number) + noise).clip(0, 255).astype(np.uint8)
-        images.write(tmp_path / "photos" / f"{number}.png", pixels)
-    start, adapted = (changed(tmp_path / f"{n}.safetensors", s) for n, s in enumerate((0.2, 0.0)))
-    judged_folder(tmp_path / "photos", start, adapted, tmp_path / "out")
-    told: list[str] = []
-    result = tailor(tmp_path / "photos", tmp_path / "out", start, 0.1, say=told.append)
-    assert result is not None
-    assert (result.verdict.kind, result.verdict.change, result.kept) == ("unsure", None, "start")
-    text = "\n".join(told)
-    assert "adapting was found to harm such photos" in text
-    assert "too strong to judge by" in text
-    assert "The start model is kept." in text
 
 
 def test_photos_that_are_gone(start: Path, photos: Path, tmp_path: Path) -> None:

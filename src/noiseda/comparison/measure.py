@@ -46,7 +46,7 @@ def summarise(results: dict[str, Any]) -> list[dict[str, Any]]:
 
     Args:
         results: with `protocol`, `seeds`, `methods`, `views` and `cells`, as `Comparison.run` gives
-            them.
+            them; a method may lack some of the seeds.
     """
     views = list(results["views"])
     rows = {
@@ -77,8 +77,9 @@ def gaps(results: dict[str, Any], view: str) -> dict[int, float | None]:
 
 
 def _row(results: dict[str, Any], view: str, method: str) -> dict[str, Any]:
-    seeds = results["seeds"]
-    cells = [_cell(results, view, method, seed) for seed in seeds]
+    found = {seed: _cell(results, view, method, seed) for seed in results["seeds"]}
+    known = {seed: cell for seed, cell in found.items() if cell is not None}
+    seeds, cells = list(known), list(known.values())
     target = [[_mean(cell, "target", key) for cell in cells] for key in ("psnr", "ssim")]
     # one value, not as many equal ones as there are seeds, without training
     psnr, ssim = (spread(values[:1] if cells[0]["seed"] is None else values) for values in target)
@@ -109,12 +110,15 @@ def _row(results: dict[str, Any], view: str, method: str) -> dict[str, Any]:
     }
 
 
-def _cell(results: dict[str, Any], view: str, method: str, seed: int) -> dict[str, Any]:
+def _cell(results: dict[str, Any], view: str, method: str, seed: int) -> dict[str, Any] | None:
     """The result of a method; one without training is the same for all seeds (None)."""
     return next(
-        cell
-        for cell in results["cells"]
-        if cell["method"] == method and cell["seed"] in (seed, None) and view in cell["views"]
+        (
+            cell
+            for cell in results["cells"]
+            if cell["method"] == method and cell["seed"] in (seed, None) and view in cell["views"]
+        ),
+        None,
     )
 
 
@@ -124,9 +128,8 @@ def _mean(cell: dict[str, Any], domain: str, metric: str) -> float | None:
 
 
 def _psnr(results: dict[str, Any], view: str, method: str, seed: int, domain: str) -> float | None:
-    if method not in results["methods"]:
-        return None
-    return _mean(_cell(results, view, method, seed), domain, "psnr")
+    cell = _cell(results, view, method, seed) if method in results["methods"] else None
+    return _mean(cell, domain, "psnr") if cell else None
 
 
 def _minus(a: float | None, b: float | None) -> float | None:

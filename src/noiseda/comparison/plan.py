@@ -6,9 +6,10 @@ again, continues the same comparison.
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,9 @@ _FREE = {"name", "data.cache", "data.workers"} | {
     f"training.{key}" for key in ("checkpoint_every", "validate_every", "log_every", "start")
 }
 
-# and those that change nothing of a step's cost
+# of a plan, what is not asked for
+_MEASURED = ("seconds", "speeds", "teaching", "recipes")
+# and those keys that change nothing of a step's cost
 _NO_COST = _FREE | {"seed", "training.images"}
 
 
@@ -106,6 +109,17 @@ class Plan:
             self.seconds = max(self.duration(name, steps) for name in self.speeds)
             if self.asked.minutes is not None:
                 self.seconds = 60 * self.asked.minutes
+
+    def measured(self) -> dict[str, Any]:
+        """What was measured, without what was asked; for `take`."""
+        return {key: getattr(self, key) for key in _MEASURED}
+
+    def take(self, measured: Mapping[str, Any]) -> None:
+        """Plan by what was measured elsewhere; what is asked for now stays."""
+        for key in _MEASURED:
+            setattr(self, key, copy.deepcopy(measured[key]))
+        if self.asked.minutes is not None:
+            self.seconds = 60 * self.asked.minutes
 
     def write(self, folder: Path) -> None:
         write_whole(folder / FILE, (json.dumps(asdict(self), indent=1) + "\n").encode())

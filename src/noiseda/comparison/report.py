@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 _UNKNOWN = "–"
 
 
-def write_reports(folder: Path, results: dict[str, Any], picture: np.ndarray) -> None:
-    """Write `results.json`, `table.md`, `table.csv` and `picture.png`, each whole or not at all.
+def write_reports(folder: Path, results: dict[str, Any], picture: np.ndarray | None) -> None:
+    """Write `results.json`, `table.md`, `table.csv` and, if there is one, `picture.png`, each whole
+    or not at all.
 
     Raises:
         RunError: the folder cannot be written.
@@ -37,7 +38,8 @@ def write_reports(folder: Path, results: dict[str, Any], picture: np.ndarray) ->
             write_whole(folder / name, text.encode("utf-8", "surrogateescape"))
     except OSError as error:
         raise RunError(f"{folder}: cannot write the results: {error.strerror}") from None
-    images.write(folder / "picture.png", picture)
+    if picture is not None:
+        images.write(folder / "picture.png", picture)
 
 
 def tables(results: dict[str, Any]) -> list[Table]:
@@ -86,6 +88,10 @@ def notes(results: dict[str, Any]) -> list[str]:
                     f"Gap closure at {VIEWS[view]} is undefined: {ORACLE} minus {VANILLA} is "
                     f"{told}, below {LEAST_GAP} dB."
                 )
+    fewer = {row["method"]: row["seeds"] for row in results["summary"] if row["seeds"] < seeds}
+    if fewer:
+        told = ", ".join(f"{method} {number}" for method, number in fewer.items())
+        lines.append(f"Over fewer seeds: {told}.")
     fresh = results["from_fresh_weights"]
     if fresh:
         lines.append(f"From fresh weights, with a network of their own: {', '.join(fresh)}.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,9 @@ class Comparison:
         minutes: of each continuation at equal wall time; None for as long as the slowest method
             takes for `images`.
         views: what is trained and reported, of `measure.VIEWS`.
+        earlier: results, as `run` gives them, of a part of the same comparison whose folder is
+            gone. New lengths are brought to the scale of its speeds, and what it scored by the
+            same recipes is taken from it.
 
     Raises:
         NoiseDAError: an unknown method, images that do not fit, a folder of another comparison.
@@ -60,6 +63,7 @@ class Comparison:
         images: int | None = None,
         minutes: float | None = None,
         views: Sequence[str] = tuple(VIEWS),
+        earlier: Mapping[str, Any] | None = None,
     ) -> None:
         self.recipe = recipe
         self.views = tuple(view for view in VIEWS if view in views)
@@ -73,6 +77,16 @@ class Comparison:
         start = recipe.training.start
         asked = Asked(images, minutes, str(start) if start else None)
         self.plan = read_plan(folder, asked, recipe.data.batch)
+        self._earlier: dict[tuple[str, int | None, int], dict[str, Any]] = {}
+        if earlier is not None:
+            if not self.plan.speeds:
+                self.plan.take(earlier["plan"])
+            fresh = {method.name for method in self.plan.unmeasured(methods)}
+            self._earlier = {
+                (cell["method"], cell["seed"], cell["steps"]): cell
+                for cell in earlier["cells"]
+                if cell["method"] not in fresh
+            }
         if isinstance(seeds, int):
             seeds = range(recipe.seed, recipe.seed + seeds)
         self.layout = Layout(folder, recipe, methods, list(seeds))
@@ -87,7 +101,7 @@ class Comparison:
         methods, plan = self.layout.methods, self.plan
         missing = plan.unmeasured(methods)
         if missing:
-            continued = any(cell.method != START for cell in self._begun)
+            continued = self._earlier or any(cell.method != START for cell in self._begun)
             if not continued or VANILLA in {method.name for method in missing}:
                 plan.speeds.clear()
                 plan.teaching.clear()
@@ -122,12 +136,15 @@ class Comparison:
         with self._overall(cells) as advance:
             results = self._results([self._done(cell, advance) for cell in cells])
             results["summary"] = summarise(results)
-            image = picture(results, self._held_out, self._restorer)
+            shown = all(self._restorable(cell) for cell in results["cells"])
+            image = picture(results, self._held_out, self._restorer) if shown else None
         write_reports(self.folder, results, image)
         return results
 
     def _done(self, cell: Cell, advance: Callable[[Cell, str], None]) -> dict[str, Any]:
         """Train and score, if that is not done yet; the cell's part of the results."""
+        if (known := self._known(cell)) is not None:
+            return {**known, "views": list(cell.views)}
         if not is_finished(cell.folder):
             self._train(cell, lambda: advance(cell, "training"))
         first = cell.method == START
@@ -146,6 +163,12 @@ class Comparison:
             "scores": scores,
         }
         return {**found, "pretraining": {"steps": steps, "seconds": seconds}} if first else found
+
+    def _known(self, cell: Cell) -> dict[str, Any] | None:
+        """What an earlier part of the comparison has found of it, unless it is here as well."""
+        if is_finished(cell.folder):
+            return None
+        return self._earlier.get((cell.method, cell.seed, cell.recipe.steps))
 
     def _train(self, cell: Cell, advance: Callable[[], None]) -> None:
         clock = Clock(cell.folder, advance)
@@ -189,7 +212,9 @@ class Comparison:
                 "steps": 0,
                 "seconds": 0.0,
                 "folder": None,
-                "scores": self._scores(self.folder / "untrained" / f"{name}.json", model, name),
+                "scores": self._earlier[name, None, 0]["scores"]
+                if (name, None, 0) in self._earlier
+                else self._scores(self.folder / "untrained" / f"{name}.json", model, name),
             }
             for name, model in untrained.items()
         ]
@@ -207,12 +232,15 @@ class Comparison:
                 else {"steps": plan.steps(VANILLA, view)}
                 for view in self.views
             },
-            "seconds_per_step": {m.name: plan.speeds[m.name] for m in self.layout.methods},
-            "seconds_of_teaching": plan.teaching,
+            "plan": plan.measured(),
             "recipe": self.recipe.shareable(),
             "environment": runtime.environment(),
             "cells": [*cells, *trained_cells],
         }
+
+    def _restorable(self, cell: dict[str, Any]) -> bool:
+        """Whether its model is here, not only its scores."""
+        return cell["folder"] is None or is_finished(self.folder / cell["folder"])
 
     def _restorer(self, cell: dict[str, Any]) -> Any:
         """The method of a cell of the results."""
@@ -223,7 +251,7 @@ class Comparison:
     @contextlib.contextmanager
     def _overall(self, cells: Sequence[Cell]) -> Iterator[Callable[[Cell, str], None]]:
         """A display of all that is to be trained, in seconds by the measured speeds."""
-        left = {id(cell): remaining_steps(cell) for cell in cells}
+        left = {id(cell): 0 if self._known(cell) else remaining_steps(cell) for cell in cells}
         costs = {id(cell): self.plan.duration(cell.method, left[id(cell)]) for cell in cells}
         total = sum(costs.values())
         with progress_bar(counted=False) as bar:

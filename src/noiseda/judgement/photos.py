@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,6 +26,9 @@ class Judging:
 
     Args:
         start, adapted: the networks; copies are used.
+        noise: of the collection that the photos are from, as options of the degradation "matched"
+            (`measurement.matched_options`); None to measure it in each photo alone, which is less
+            sure, as a photo may have little that is flat.
         device: where to compute; the accelerator if there is one.
     """
 
@@ -31,9 +36,11 @@ class Judging:
         self,
         start: RestorationNetwork,
         adapted: RestorationNetwork,
+        noise: Mapping[str, Any] | None = None,
         device: str | torch.device | None = None,
     ) -> None:
         self.device = torch.device(device) if device is not None else runtime.best_device()
+        self.noise = noise
         self.start: Restore = self._ready(start)
         self.adapted: Restore = self._ready(adapted)
 
@@ -41,7 +48,7 @@ class Judging:
         return runtime.fast_layout(copy.deepcopy(network).to(self.device)).eval()
 
     def risk(self, photo: np.ndarray, seed: int = 0) -> Risk | None:
-        """Risk of both networks on windows of a photo, with the noise measured in the photo.
+        """Risk of both networks on windows of a photo.
 
         Args:
             photo: H×W×3 uint8.
@@ -52,7 +59,8 @@ class Judging:
         """
         if min(photo.shape[:2]) < CELL:
             return None
-        options = {**matched_options(measure(photo)), "clamp": False}
+        # each window has a strength of its own, see `risk`
+        options = {**(self.noise or matched_options(measure(photo))), "scale": (1.0, 1.0)}
         noise = degradations.build("matched", **options)
         found = []
         height, width = photo.shape[:2]

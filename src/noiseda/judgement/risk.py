@@ -7,12 +7,21 @@ With y = x + n, n of covariance Σ, the mean squared error of a restoration f(y)
 (Stein's unbiased risk estimate; Stein 1981, for correlated noise Eldar 2009). It is exact for
 Gaussian noise, and to first order for any other. tr(Σ ∂f/∂y) = E[bᵀ (∂f/∂y) b] for b drawn like n
 (Ramani et al. 2008). Between two networks tr Σ falls out, and with the same b for both most of the
-chance, so that what has to be known is Σ: the noise that was measured in the photo itself.
+chance, so that what has to be known is Σ. Its shape (how strong at which brightness, how neighbours
+and colours correlate) is measured in flat areas of the photos. Its strength, on which the sign of a
+small difference hangs, is checked by the networks themselves: with q = tr(Σ ∂f/∂y) / tr Σ, the
+share of the noise that a restoration keeps, Stein's equation solved for the noise says
+
+    tr Σ = E‖f(y) − y‖² / (1 − q)
+
+for a restoration whose error is tr(Σ ∂f/∂y), as that of the best one is. It needs no flat areas,
+and fine texture, which those take for noise, hardly counts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import statistics
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +35,8 @@ Restore = Callable[[Tensor], Tensor]
 # of the drawn noise, by which the photo is moved to both sides: small enough that networks are
 # nearly linear in between, large enough for float32
 _STEP = 0.2
+# of the noise a restoration takes away at least so much, else it tells nothing of it
+_TAKEN = 0.05
 
 
 @dataclass(frozen=True)
@@ -58,7 +69,7 @@ def risk(
     Args:
         start, adapted: from 1×3×H×W in [0, 1] to the restored image; not rounded.
         photo: 1×3×H×W in [0, 1], H and W at least `cell`.
-        noise: lays noise like the photo's over a clean image, without clamping.
+        noise: lays noise like the photo's over a clean image, but for its strength.
         generator: of the drawn noise.
         draws: of noise; more make the estimate steadier.
         cell: height and width of cells, in pixels; what is left at the borders is not used.
@@ -68,15 +79,31 @@ def risk(
     # the noise depends on the brightness of the clean image, of which this is an estimate
     clean = restored[0].clamp(0, 1)
     traces = [torch.zeros_like(photo) for _ in networks]
+    power = 0.0
     for _ in range(draws):
         drawn = noise(clean, generator) - clean
+        power += float(drawn.square().mean()) / draws
         for network, trace in zip(networks, traces, strict=True):
             moved = network(photo + _STEP * drawn) - network(photo - _STEP * drawn)
             trace += moved * drawn / (2 * _STEP * draws)
+    removed = [(image - photo).square() for image in restored]
+    strength = _strength(power, removed, traces)
     first, second = (
-        (image - photo).square() + 2 * trace for image, trace in zip(restored, traces, strict=True)
+        square + 2 * strength * trace for square, trace in zip(removed, traces, strict=True)
     )
-    return Risk(_cells(traces[0], cell), _cells(second - first, cell))
+    return Risk(_cells(strength * traces[0], cell), _cells(second - first, cell))
+
+
+def _strength(power: float, removed: Sequence[Tensor], traces: Sequence[Tensor]) -> float:
+    """How many times as strong as drawn the photo's noise is, as a variance: the median of what
+    was measured and of what either restoration tells, so that one of them may be wrong."""
+    if power == 0:
+        return 1.0
+    told = [power]
+    for square, trace in zip(removed, traces, strict=True):
+        taken = max(1 - float(trace.mean()) / power, _TAKEN)
+        told.append(float(square.mean()) / taken)
+    return statistics.median(told) / power
 
 
 def _cells(values: Tensor, cell: int) -> np.ndarray:

@@ -8,7 +8,7 @@ noisy = degradations.build("matched", **matched_options(noise))(clean, generator
 
 from __future__ import annotations
 
-from noiseda.measurement.advice import hints, novelty, too_strong
+from noiseda.measurement.advice import hints, is_strong, novelty
 from noiseda.measurement.noise import Noise, measure
 from noiseda.measurement.sampling import matched_options
 from noiseda.measurement.survey import Survey, evenly, survey
@@ -18,9 +18,9 @@ __all__ = [
     "Survey",
     "evenly",
     "hints",
+    "is_strong",
     "matched_options",
     "measure",
     "novelty",
     "survey",
-    "too_strong",
 ]

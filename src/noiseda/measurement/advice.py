@@ -20,7 +20,7 @@ FEW = 5
 
 # in 1/255; below it the photos hardly change
 _FAINT = 2.0
-# σ, in 1/255, between sets that gained from adapting (10) and one that lost (25)
+# σ, in 1/255, between a set that lost by learning measured noise (10) and one that gained (25)
 _STRONG = 20.0
 # correlations that differ by less are alike: a set's may be wrong by as much (studies/measurement,
 # white noise of σ 5)
@@ -112,10 +112,10 @@ def novelty(noise: Noise | None, recipe: Mapping[str, Any] | None) -> list[str]:
     return [*told, *_compared(noise, recipe)]
 
 
-def too_strong(noise: Noise | None) -> bool:
-    """Whether nothing can be judged by the measured noise: where noise is cut off at black and
-    white it is far from Gaussian (see studies/adapt)."""
-    return noise is not None and noise.overall > _STRONG
+def is_strong(noise: Noise) -> bool:
+    """Whether what a network knows of noise counts for more than what it knows of content (see
+    studies/adaptation)."""
+    return noise.overall > _STRONG
 
 
 def _compared(noise: Noise, recipe: Mapping[str, Any] | None) -> list[str]:

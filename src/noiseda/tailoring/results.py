@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from pathlib import Path
 
 from noiseda import images
@@ -11,7 +10,7 @@ from noiseda.checkpoint import open_model
 from noiseda.console import progress_bar
 from noiseda.errors import ImageError, RunError
 from noiseda.judgement import Judging, Verdict, judge
-from noiseda.measurement import too_strong
+from noiseda.measurement import matched_options
 from noiseda.networks import RestorationNetwork
 from noiseda.report import write_report
 from noiseda.restoration import Restorer, load, plan_jobs, restore_files
@@ -28,7 +27,8 @@ def judged(given: Given, seen: Look, adapted: RestorationNetwork, state: State) 
         return Verdict(**state.verdict)
     if not WAYS[given.info.task].judged:
         return Verdict("unsure", 0.5, None, None, 0, 0)
-    judging = Judging(given.network, adapted)
+    noise = seen.survey.noise
+    judging = Judging(given.network, adapted, matched_options(noise) if noise else None)
     risks = []
     with progress_bar("photos") as bar:
         task = bar.add_task("judging", total=len(seen.held_out), note="")
@@ -41,11 +41,7 @@ def judged(given: Given, seen: Look, adapted: RestorationNetwork, state: State) 
             if found is not None:
                 risks.append(found)
             bar.advance(task)
-    found = judge(risks)
-    if too_strong(seen.survey.noise):
-        # whatever it says; a tie keeps the start
-        return replace(found, kind="unsure", probability=0.5, change=None, interval=None)
-    return found
+    return judge(risks)
 
 
 def restored(photos: Path, folder: Path) -> tuple[int, list[tuple[Path, str]]]:

@@ -231,9 +231,8 @@ def _adapt(given: Given, seen: Look, folder: Path, state: State, say: Say) -> No
 
 
 def _keep_model(given: Given, folder: Path, verdict: Verdict, state: State, say: Say) -> None:
-    likely = verdict.photos > 0 and verdict.probability > 0.5 and verdict.kind != "worse"
-    state.kept = "adapted" if likely else "start"
-    if likely:
+    state.kept = "adapted" if verdict.worth_keeping else "start"
+    if verdict.worth_keeping:
         keep(folder / MODEL, (folder / RUN / MODEL).read_bytes())
         return
     say("The start model is kept.")

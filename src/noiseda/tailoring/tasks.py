@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from noiseda.measurement import Survey, hints, novelty, too_strong
+from noiseda.measurement import Survey, hints, novelty
 
 ADAPTED = "adapted.safetensors"
 
@@ -41,13 +41,7 @@ class Way:
     def look(self, found: Survey, recipe: Mapping[str, Any] | None) -> list[str]:
         """Sentences on a folder: what to mend, and what is known about adapting to it."""
         if self.judged:
-            told = [*hints(found), *novelty(found.noise, recipe)]
-            if too_strong(found.noise):
-                told.append(
-                    "The noise is very strong: adapting was found to harm such photos, and the "
-                    "verdict not to see it, so the start model will be kept."
-                )
-            return told
+            return [*hints(found), *novelty(found.noise, recipe)]
         told = hints(replace(found, soft=()) if self.blemish == "blur" else found)
         if found.noise is not None:
             told.append(f"The photos' noise has σ {found.noise.overall:.1f} of 255{self.counted}.")

@@ -35,8 +35,6 @@ def ground(seen: Look, verdict: Verdict) -> str:
     """What a verdict rests on, in a sentence."""
     if not verdict.photos:
         return ""
-    if measurement.too_strong(seen.survey.noise):
-        return "The noise is too strong to judge by."
     photos = f"{verdict.photos} photo{'s' * (verdict.photos > 1)}"
     saw = "did not see" if seen.spared else "saw, too, as there were too few to keep any back"
     return f"Judged without ground truth on {photos} that adaptation {saw}."

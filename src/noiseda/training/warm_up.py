@@ -18,7 +18,7 @@ from noiseda.console import progress_bar
 from noiseda.data import Store, TrainingSamples
 from noiseda.files import write_whole
 from noiseda.judgement import Judging, Verdict, judge
-from noiseda.measurement import evenly, matched_options, too_strong
+from noiseda.measurement import evenly, is_strong, matched_options
 from noiseda.training.module import TrainingModule
 from noiseda.training.sources import measured_noise
 
@@ -60,12 +60,13 @@ class WarmUp:
         path = folder / _NOISE
         if not path.is_file():
             noise = measured_noise(photos)
-            found = {"strong": too_strong(noise), "matched": matched_options(noise)}
+            found = {"strong": is_strong(noise), "matched": matched_options(noise)}
             folder.mkdir(parents=True, exist_ok=True)
             write_whole(path, json.dumps(found).encode())
         found = json.loads(path.read_text())
         self.worthwhile: bool = found["strong"]
-        self._measured = degradations.build("matched", **found["matched"])
+        self._options: dict[str, Any] = found["matched"]
+        self._measured = degradations.build("matched", **self._options)
 
     def begin(self, module: TrainingModule) -> None:
         """Give the samples the measured noise; keep the weights that may be gone back to."""
@@ -105,7 +106,7 @@ class WarmUp:
         prefix = "average.module."
         weights = {name: value for name, value in before.items() if name.startswith(prefix)}
         start.load_state_dict({name.removeprefix(prefix): v for name, v in weights.items()})
-        judging = Judging(start, module.averaged)
+        judging = Judging(start, module.averaged, self._options)
         risks = []
         chosen = evenly(range(len(self.photos)), _JUDGED)
         with progress_bar("photos") as bar:
