@@ -37,8 +37,7 @@ MINUTES = 15.0
 def adapt(target: str, start: str, minutes: float) -> dict[str, object]:
     """One run, with what is true of it."""
     training, held_out = STUDY.split(target)
-    STUDY.keys(target)
-    source = STUDY.RUNS / "camera-photos" if target == "camera" else STUDY.DATA / target
+    source = STUDY.folder_of(target)
     home = RUNS / f"{target}-{start}"
     photos, folder, model = home / "photos", home / "adapted", home / "adapted.safetensors"
     photos.mkdir(parents=True, exist_ok=True)
@@ -89,7 +88,7 @@ def gain(source: Path, names: list[str], start: Path, adapted: Path) -> dict[str
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--targets", default=",".join(STUDY.TARGETS))
+    parser.add_argument("--targets", default=",".join((*STUDY.TARGETS, *STUDY.STRONG)))
     parser.add_argument("--starts", default=",".join(STARTS))
     parser.add_argument("--minutes", type=float, default=MINUTES)
     given = parser.parse_args()

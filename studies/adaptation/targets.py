@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from noiseda import degradations, images
 from noiseda.random import generator
@@ -22,13 +25,30 @@ _CAMERA_TRAINING, _CAMERA_HELD_OUT = slice(0, 60), slice(60, 84)
 _SOURCE = slice(84, 100)
 
 TARGETS = ("renoir", "polyu", "camera")
+# for the judge alone: strong noise, real and made, over other content than that of the camera
+STRONG = ("renoir-strong", "indoor")
+# σ that RENOIR's noise is amplified to, in units of 1/255, and by how much at most
+_STRONG_SIGMA, _MOST = 27, 4
+
+
+def folder_of(target: str) -> Path:
+    """With folders "noisy" and "clean"; made if it is not one of the shared sets."""
+    if target in ("renoir", "polyu"):
+        return DATA / target
+    folder = RUNS / f"{target}-photos"
+    for name, make in _MAKERS[target]():
+        noisy, clean = (folder / kind / f"{name}.png" for kind in ("noisy", "clean"))
+        if not (noisy.is_file() and clean.is_file()):
+            degraded, truth = make()
+            for path, image in ((clean, truth), (noisy, degraded)):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                images.write(path, images.to_pixels(image.clamp(0, 1)))
+    return folder
 
 
 def keys(target: str) -> dict[str, Any]:
     """What a target adds to the recipe."""
-    if target == "camera":
-        _make_camera()
-    folder = RUNS / "camera-photos" if target == "camera" else DATA / target
+    folder = folder_of(target)
     training, held_out = split(target)
     return {
         "name": target,
@@ -53,37 +73,68 @@ def split(target: str) -> tuple[list[str], list[str]]:
     if target == "camera":
         names = [f"{path.stem}.png" for path in _val()]
         return names[_CAMERA_TRAINING], names[_CAMERA_HELD_OUT]
-    names = sorted(path.name for path in (DATA / target / "noisy").iterdir())
-    if target == "renoir":
+    names = sorted(path.name for path in (folder_of(target) / "noisy").iterdir())
+    if target.startswith("renoir"):
         held_out = {name for name in names if int(name[:2]) >= 17}
     else:
-        scene = {name: re.sub(r"_\d+\.\w+$", "", name) for name in names}
-        chosen = set(sorted(set(scene.values()))[::4])
-        held_out = {name for name in names if scene[name] in chosen}
+        scenes = sorted({_scene(name) for name in names})
+        chosen = set(scenes[::4])
+        held_out = {name for name in names if _scene(name) in chosen}
     return [name for name in names if name not in held_out], sorted(held_out)
+
+
+def _scene(name: str) -> str:
+    """Of a crop of PolyU."""
+    return re.sub(r"_\d+\.\w+$", "", name)
 
 
 def _val() -> list[Path]:
     return sorted((DATA / "bsds500" / "val").glob("*.jpg"))
 
 
-def _make_camera() -> None:
-    options = dict(CAMERA)
-    camera = degradations.build(str(options.pop("name")), **options)
+Made = tuple[Tensor, Tensor]
+"""A degraded image and the clean one, 1×3×H×W."""
+
+
+def _camera() -> Iterator[tuple[str, Callable[[], Made]]]:
+    """Strong noise of our camera model over photos of BSDS500 val."""
     for number, path in enumerate(_val()):
-        name = f"{path.stem}.png"
-        noisy, clean = (RUNS / "camera-photos" / kind / name for kind in ("noisy", "clean"))
-        if noisy.is_file() and clean.is_file():
-            continue
-        noisy.parent.mkdir(parents=True, exist_ok=True)
-        clean.parent.mkdir(parents=True, exist_ok=True)
-        pixels = images.read_rgb8(path)
-        degraded = camera(images.to_tensor(pixels), generator(0, number, "camera"))
-        images.write(clean, pixels)
-        images.write(noisy, images.to_pixels(degraded.clamp(0, 1)))
+        yield path.stem, partial(_developed, path, number, CAMERA)
+
+
+def _indoor() -> Iterator[tuple[str, Callable[[], Made]]]:
+    """The same, but with another demosaicing than the shipped model knows, over the clean image of
+    one crop of each of PolyU's scenes."""
+    paths = {_scene(path.name): path for path in sorted((DATA / "polyu" / "clean").iterdir())}
+    for number, path in enumerate(paths.values()):
+        yield path.stem, partial(_developed, path, number, {**CAMERA, "demosaic": "malvar"})
+
+
+def _developed(path: Path, number: int, options: dict[str, Any]) -> Made:
+    options = dict(options)
+    camera = degradations.build(str(options.pop("name")), **options)
+    clean = images.to_tensor(images.read_rgb8(path))
+    return camera(clean, generator(0, number, "camera")), clean
+
+
+def _amplified() -> Iterator[tuple[str, Callable[[], Made]]]:
+    """RENOIR with its own noise made stronger."""
+    clean = {path.stem: path for path in (DATA / "renoir" / "clean").iterdir()}
+    for path in sorted((DATA / "renoir" / "noisy").iterdir()):
+        yield path.stem, partial(_louder, path, clean[path.stem])
+
+
+def _louder(noisy: Path, clean: Path) -> Made:
+    degraded, truth = (images.to_tensor(images.read_rgb8(path)) for path in (noisy, clean))
+    noise = degraded - truth
+    factor = min(max(_STRONG_SIGMA / 255 / float(noise.std()), 1.0), _MOST)
+    return truth + factor * noise, truth
+
+
+_MAKERS = {"camera": _camera, "indoor": _indoor, "renoir-strong": _amplified}
 
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    for target in TARGETS:
+    for target in (*TARGETS, *STRONG):
         print(target, *map(len, split(target)))

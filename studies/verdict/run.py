@@ -13,8 +13,10 @@ import json
 import runpy
 from collections.abc import Iterator
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,6 +28,7 @@ from noiseda.console import progress_bar
 from noiseda.evaluation import protocol
 from noiseda.files import write_whole
 from noiseda.judgement import Judging, judge
+from noiseda.measurement import matched_options, survey
 from noiseda.networks import RestorationNetwork
 from noiseda.restoration import Restorer
 from noiseda.training import is_finished
@@ -39,7 +42,7 @@ PHOTOS = 8
 
 def pairs(target: str) -> list[tuple[Path, Path]]:
     """(noisy, clean) files of held-out photos, spread over all."""
-    folder = RUNS / "camera-photos" if target == "camera" else STUDY.DATA / target
+    folder = STUDY.folder_of(target)
     _, names = STUDY.split(target)
     count = min(PHOTOS, len(names))
     chosen = [names[index * len(names) // count] for index in range(count)]
@@ -87,6 +90,13 @@ def shaken(start: RestorationNetwork, amount: float) -> RestorationNetwork:
     return network
 
 
+@cache
+def noise_of(target: str) -> dict[str, Any] | None:
+    """As `noiseda adapt` measures it, in all photos of the folder."""
+    found = survey(STUDY.folder_of(target) / "noisy").noise
+    return matched_options(found) if found else None
+
+
 def psnr(network: RestorationNetwork, target: str) -> list[float]:
     info = ModelInfo(network=network.name, options=network.options)
     restorer = Restorer(copy.deepcopy(network), info)
@@ -112,7 +122,7 @@ def run() -> None:
                 if name not in known:
                     before = before or psnr(start, target)
                     change = np.array(psnr(network, target)) - before
-                    judging = Judging(start, network)
+                    judging = Judging(start, network, noise_of(target))
                     risks = [judging.risk(images.read_rgb8(noisy)) for noisy, _ in pairs(target)]
                     verdict = judge([found for found in risks if found is not None])
                     known[name] = {
