@@ -117,7 +117,7 @@ def test_verdicts() -> None:
     assert judge(risks(-0.2, 0.3)) == better
     # a photo counts the same whatever its noise
     loud = Risk(np.full(9, 1e-2), np.full(9, 2e-3))
-    quiet = Risk(np.full(9, 4e-3), np.full(9, -8e-4))
+    quiet = Risk(np.full(9, 4e-3), np.full(9, -4e-3 / 6))
     assert judge([loud, quiet]).change == pytest.approx(0, abs=0.01)
 
 

@@ -19,6 +19,7 @@ from noiseda.checkpoint.native import (
     save,
 )
 from noiseda.checkpoint.published import (
+    ASSUMED,
     PREDICTOR,
     PublishedCheckpoint,
     as_published,
@@ -34,6 +35,7 @@ from noiseda.errors import ModelFileError
 from noiseda.networks import MissingExtraError, RestorationNetwork
 
 __all__ = [
+    "ASSUMED",
     "FORMAT",
     "PREDICTOR",
     "TASKS",

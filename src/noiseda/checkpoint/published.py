@@ -20,6 +20,8 @@ from noiseda.errors import ModelFileError, OptionError, did_you_mean
 from noiseda.files import write_whole
 from noiseda.networks import RestorationNetwork
 
+# key in the provenance of a model whose task nobody gave
+ASSUMED = "task assumed"
 RESTORATION = "RestorationNet."
 PREDICTOR = "denoise_fn."
 _SCHEDULE = {
@@ -76,6 +78,7 @@ class PublishedCheckpoint:
         if first is None or first.ndim != 4:
             raise ModelFileError(f"{self.path}: its restoration network is not the published U-Net")
         levels = {name.split(".")[1] for name in self.restoration if name.startswith("down_path.")}
+        assumed = task is None and not named_task(self.path)
         task = self.task(task)
         options = {
             "width": first.shape[0],
@@ -87,6 +90,10 @@ class PublishedCheckpoint:
         weights = {f"body.{name}": value for name, value in self.restoration.items()}
         network = build_fitting(weights, self.path, "unet", options)
         provenance = {"published": self.path.name, "predictor": self.predictor_kind}
+        if assumed:
+            provenance[ASSUMED] = (
+                f"{task}, as neither the file nor its name tells it; it decides the value range"
+            )
         info = ModelInfo(
             network=network.name, options=network.options, task=task, provenance=provenance
         )
@@ -159,8 +166,13 @@ def task_of(path: Path, given: str | None) -> str:
         if given not in TASKS:
             raise OptionError(f"unknown task {given!r}{did_you_mean(given, TASKS)}")
         return given
+    return named_task(path) or "denoise"
+
+
+def named_task(path: Path) -> str | None:
+    """The task that a file's name says; None if it says none, or several."""
     named = [task for task in TASKS if task in path.name.lower()]
-    return named[0] if len(named) == 1 else "denoise"
+    return named[0] if len(named) == 1 else None
 
 
 def plain(value: object) -> bool:

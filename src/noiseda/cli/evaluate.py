@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from noiseda.cli.options import Device, Memory, TaskOption, parse_memory
+from noiseda.cli.options import Device, Memory, TaskOption, parse_memory, tell_assumed
 
 if TYPE_CHECKING:
     from noiseda.restoration import Restorer
@@ -147,6 +147,7 @@ def _load(
 
     runtime.prepare()
     restorer = load(model, task=task, device=device, memory=memory)
+    tell_assumed(restorer.info)
     for _, degraded, _ in pairs:
         measure(degraded, restorer)
     return restorer

@@ -55,7 +55,7 @@ def show(
 
     found = entry(name)
     given = _options(set_ or [])
-    if name == "spandrel" and "architecture" not in given:
+    if name == "spandrel" and not given:
         lines = [found.about, "", *_architectures()]
     else:
         try:

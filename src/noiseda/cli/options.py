@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from noiseda.checkpoint import ModelInfo
 
 
 class Task(StrEnum):
@@ -30,6 +33,16 @@ def parse_memory(text: str | None) -> int | None:
     if not found or float(found[1]) == 0:
         raise typer.BadParameter(f"{text!r} is not a memory size; write for example 512MB or 2GB")
     return int(float(found[1]) * _UNITS[found[2]])
+
+
+def tell_assumed(info: ModelInfo) -> None:
+    """Say so if nothing has told what task a model is for."""
+    from noiseda.checkpoint import ASSUMED
+    from noiseda.console import stderr
+
+    if ASSUMED in info.provenance:
+        text = f"{info.provenance['published']}: {ASSUMED}: {info.provenance[ASSUMED]}; give --task"
+        stderr.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
 Memory = Annotated[

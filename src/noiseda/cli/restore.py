@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from noiseda.cli.options import Device, Memory, TaskOption, parse_memory
+from noiseda.cli.options import Device, Memory, TaskOption, parse_memory, tell_assumed
 
 if TYPE_CHECKING:
     from noiseda.restoration import Job, Restorer
@@ -62,6 +62,7 @@ def restore(
     if model is None:
         model = shipped_model(task or "denoise")
     restorer = load(model, task=task, device=device, memory=budget)
+    tell_assumed(restorer.info)
     pending = [job for job in jobs if overwrite or not job.target.exists()]
     total = _pixels(pending, restorer, refuse=len(pending) == len(jobs))
     with progress_bar(counted=False) as bar:

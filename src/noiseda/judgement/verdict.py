@@ -64,8 +64,8 @@ class Verdict:
 def judge(risks: Sequence[Risk], seed: int = 0) -> Verdict:
     """Decide, from the risks of held-out photos.
 
-    What counts is the mean over the photos of each one's change relative to its error, so that a
-    photo counts the same whether it is noisy or not. Chance is estimated by the bootstrap: photos
+    What counts is the mean over the photos of each one's change of PSNR, so that a photo counts the
+    same whether it is noisy or not. Chance is estimated by the bootstrap: photos
     are drawn with replacement, and cells within them, so that both few photos and few cells make
     it less sure.
 
@@ -80,26 +80,26 @@ def judge(risks: Sequence[Risk], seed: int = 0) -> Verdict:
     # a photo nearly without noise has no error to speak of; its change would count endlessly
     errors = np.maximum(errors, max(_LEAST * float(np.median(errors)), 1e-9))
     shares = [risk.change / error for risk, error in zip(risks, errors, strict=True)]
-    means = np.array([_resampled(shares, random) for _ in range(_RESAMPLES)])
+    gains = np.array([_resampled(shares, random) for _ in range(_RESAMPLES)])
     # networks that do the same are neither better nor worse
-    probability = float((means < 0).mean() + (means == 0).mean() / 2)
+    probability = float((gains > 0).mean() + (gains == 0).mean() / 2)
     cells = sum(map(len, shares))
     # resampling a few cells that agree finds no doubt, yet chance alone makes n agree in 2^-n
     probability = min(max(probability, 0.5**cells), 1 - 0.5**cells)
     kind = "better" if probability >= SURE else "worse" if probability <= 1 - SURE else "unsure"
-    low, high = np.quantile(_gain(means), (0.1, 0.9))
-    gain = _gain(np.mean([share.mean() for share in shares]))
+    low, high = np.quantile(gains, (0.1, 0.9))
+    gain = np.mean([_gain(share.mean()) for share in shares])
     return Verdict(kind, probability, float(gain), (float(low), float(high)), len(risks), cells)
 
 
 def _resampled(shares: Sequence[np.ndarray], random: np.random.Generator) -> float:
-    """The mean over as many photos, and of each as many cells, drawn with replacement."""
+    """The mean gain of as many photos, and of each as many cells, drawn with replacement."""
     drawn = (shares[index] for index in random.integers(len(shares), size=len(shares)))
-    return float(
-        np.mean([share[random.integers(len(share), size=len(share))].mean() for share in drawn])
-    )
+    cells = (share[random.integers(len(share), size=len(share))] for share in drawn)
+    return float(np.mean([_gain(share.mean()) for share in cells]))
 
 
-def _gain(share: np.ndarray | np.floating) -> np.ndarray:
-    """Rise of the PSNR in dB if the error changes by this share of itself."""
-    return -10 * np.log10(np.maximum(1 + np.asarray(share), 0.01))
+def _gain(share: float | np.floating) -> float:
+    """Rise of the PSNR in dB if the error changes by this share of itself; 10 dB at most, as it is
+    only estimated that there is any error left."""
+    return -10 * math.log10(max(1 + float(share), 0.1))

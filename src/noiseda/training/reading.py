@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pydantic
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
@@ -28,6 +28,8 @@ _PLACES = {
         for key in ("degraded", "clean", "degraded.folder")
     ),
 }
+# each a name with the options of what has that name
+_PARTS = ("network", "degradation", "objective", "objective.predictor")
 # OmegaConf reports a file of another type by OSError, incompatible merges by TypeError
 _BROKEN = (OmegaConfBaseException, YAMLError, ValueError, TypeError, OSError)
 
@@ -42,6 +44,9 @@ def read_recipe(
     source: str | Path, overrides: Sequence[str] | Mapping[str, Any] | None = None
 ) -> Recipe:
     """A recipe by name or from a YAML file, with overrides.
+
+    An override that names another network, degradation, objective or predictor takes the place of
+    the recipe's with all its options, which are not those of the new one.
 
     Args:
         source: name of a shipped recipe, or a file.
@@ -64,24 +69,19 @@ def read_recipe(
         raise OptionError(f"{path}: not valid YAML: {_one_line(error)}") from None
     if not isinstance(config, DictConfig):
         raise OptionError(f"{path}: not a recipe: it holds a list, not keys with values")
+    # with its ${references} as they are
+    content: Any = OmegaConf.to_container(config)
     values = overrides if isinstance(overrides, Mapping) else {}
     texts = overrides if isinstance(overrides, Sequence) else ()
     for text in texts:
         if "=" not in text:
             raise OptionError(f"--set {text}: expected key=value, for example data.batch=16")
         try:
-            change = _parsed(text)
-            key = text.partition("=")[0]
-            value = OmegaConf.select(change, key)
-            if isinstance(value, ListConfig):
-                # a list replaces what is there, even a mapping, with which it cannot be merged
-                OmegaConf.update(config, key, value, merge=False)
-            else:
-                config = OmegaConf.merge(config, change)
+            content = _merged(content, OmegaConf.to_container(_parsed(text)))
         except _BROKEN as error:
             raise OptionError(f"--set {text}: {_one_line(error)}") from None
     try:
-        content: Any = OmegaConf.to_container(config, resolve=True)
+        content = OmegaConf.to_container(OmegaConf.create(content), resolve=True)
     except _BROKEN as error:
         raise OptionError(f"{path}: {_one_line(error)}") from None
     for key, value in values.items():
@@ -137,11 +137,22 @@ def _parsed(text: str) -> DictConfig:
     return config
 
 
-def _merged(content: Any, change: Any) -> Any:
-    """`content` with what `change` names replaced, mapping by mapping."""
-    if not isinstance(content, dict) or not isinstance(change, Mapping):
+def _merged(content: Any, change: Any, place: str = "") -> Any:
+    """`content` with what `change` names replaced, mapping by mapping; `place` is their key."""
+    if not isinstance(change, Mapping):
         return change
-    return {**content, **{key: _merged(content.get(key), item) for key, item in change.items()}}
+    if place in _PARTS:
+        if isinstance(content, str):
+            content = {"name": content}
+        if isinstance(content, dict) and change.get("name", content.get("name")) != content.get(
+            "name"
+        ):
+            content = {}
+    if not isinstance(content, dict):
+        content = {}
+    inside = f"{place}." if place else ""
+    merged = {k: _merged(content.get(k), item, f"{inside}{k}") for k, item in change.items()}
+    return {**content, **merged}
 
 
 def _one_line(error: Exception) -> str:
