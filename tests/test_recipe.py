@@ -132,6 +132,33 @@ def test_overrides(file: Path) -> None:
     assert read_recipe(file, built).objective["predictor"] == {"base": 8}
 
 
+@pytest.mark.parametrize(
+    ("overrides", "part", "kept"),
+    [
+        (["network={name: dncnn, nc: 8}"], "network", {"name": "dncnn", "nc": 8}),
+        (["network=dncnn", "network.nc=8"], "network", {"name": "dncnn", "nc": 8}),
+        (["network.name=dncnn", "network.nc=8"], "network", {"name": "dncnn", "nc": 8}),
+        (["network.nc=8", "network.name=dncnn"], "network", {"name": "dncnn", "nc": 64}),
+        (["degradation={name: gaussian}"], "degradation", {"name": "gaussian", "sigma": (0, 75)}),
+        (["objective={name: vanilla}"], "objective", {"name": "vanilla", "value_range": "unit"}),
+    ],
+)
+def test_another_part_takes_no_options_of_the_one_it_replaces(
+    file: Path, overrides: list[str], part: str, kept: dict[str, Any]
+) -> None:
+    content = {**CONTENT, "network": {"name": "unet", "width": 8, "depth": 2}}
+    file.write_text(yaml.safe_dump(content))
+    values = {key: yaml.safe_load(text) for key, _, text in (o.partition("=") for o in overrides)}
+    for given in (overrides, values):
+        found = getattr(read_recipe(file, given), part)
+        assert {key: found[key] for key in kept} == kept
+    # the same part keeps its options
+    assert read_recipe(file, ["network={name: unet, width: 4}"]).network["depth"] == 2
+    predictor = read_recipe(file, ["objective.predictor={name: guided, base: 16}"]).objective
+    assert predictor["predictor"] == {"name": "guided", "base": 16}
+    assert predictor["steps"] == (10, 400)
+
+
 def test_value_range_of_the_network_is_that_of_the_losses(file: Path) -> None:
     assert read_recipe(file).objective["value_range"] == "unit"
     signed = "network.value_range=signed"

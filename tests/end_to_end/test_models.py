@@ -13,7 +13,7 @@ import torch
 import yaml
 from torch import Tensor
 
-from noiseda import diffusion, load, networks
+from noiseda import diffusion, images, load, networks
 from noiseda.checkpoint import open_model, open_training_part
 from tests.conftest import photo
 from tests.end_to_end.conftest import Command
@@ -117,6 +117,26 @@ def test_show(command: Command, tmp_path: Path) -> None:
     code, out, _ = command("models", "show", "slim.safetensors")
     assert code == 0
     assert "noise predictor" not in out
+
+
+def test_a_task_that_nothing_tells(command: Command, tmp_path: Path) -> None:
+    """The published code names checkpoints by their epoch alone."""
+    images.write(tmp_path / "a.png", photo(16, 16))
+    for name in ("190_Network.pth", "derain.pth"):
+        published(tmp_path / name)
+    told = "190_Network.pth: task assumed: denoise, as neither the file nor its name tells it"
+    for number, (name, task) in enumerate(
+        [("190_Network.pth", ()), ("190_Network.pth", ("--task", "derain")), ("derain.pth", ())]
+    ):
+        output = tmp_path / str(number)
+        code, _, err = command("restore", "a.png", "-o", output, "--model", name, *task)
+        assert code == 0
+        assert (told in err) == (number == 0)
+        _, out, _ = command("models", "show", name, *task)
+        assert ("task assumed" in out) == (number == 0)
+    restored = [images.read_rgb8(tmp_path / str(number) / "a.png") for number in range(3)]
+    assert (restored[1] == restored[2]).all()
+    assert (restored[0] != restored[1]).any()
 
 
 def test_what_the_format_cannot_hold(refused: Callable[..., str], tmp_path: Path) -> None:
