@@ -2,7 +2,7 @@
 
     .venv/bin/python studies/networks/run.py                          # everything (resumable)
     .venv/bin/python studies/networks/run.py --networks unet,nafnet
-    .venv/bin/python studies/networks/run.py --methods input,vanilla,two-scale --seeds 3
+    .venv/bin/python studies/networks/run.py --methods input,vanilla,two-scale,noise-space
 
 Sizes are chosen so that all train in minutes on a CPU; they are not the published ones. Data:
 RENOIR and BSDS500 in ../shared/data beside the project, or $NOISEDA_DATA. Runs go to
@@ -15,6 +15,7 @@ import argparse
 import json
 import runpy
 import statistics
+import textwrap
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -47,7 +48,8 @@ NETWORKS: dict[str, dict[str, Any]] = {
     | {"win_size": 4},
     "restormer": {"dim": 16, "num_blocks": [1, 1, 1, 2], "num_refinement_blocks": 1},
 }
-METHODS = ("input", "vanilla", "two-scale", "noise-space")
+# noise-space can be named, too; a step of it takes ten times as long
+METHODS = ("input", "vanilla", "two-scale")
 BATCH, PATCH, ROUNDS = 8, 64, 5
 
 
@@ -121,15 +123,19 @@ def readme(results: dict[str, Any]) -> str:
     """This folder's README."""
     setting = results["setting"]
     threads = {row["threads"] for row in results["networks"].values()}
+    seeds = f"{setting['seeds']} seed{'s' * (setting['seeds'] > 1)}"
+    intro = (
+        "Each network in a size that trains in minutes on a CPU (`run.py` lists the options), not "
+        f"in the published ones; {seeds}. Times on {' or '.join(map(str, sorted(threads)))} CPU "
+        f"threads; a step is vanilla, {BATCH} crops of {PATCH}×{PATCH}. PSNR [rgb] on the held-out "
+        f"scenes of RENOIR after {setting['start']} images of vanilla training and "
+        f"{setting['images']} more of each method, all with the same samples and settings, none "
+        "tuned. Made by `make study-networks`."
+    )
     lines = [
         "# Networks",
         "",
-        "Each network in a size that trains in minutes on a CPU (`run.py` lists the options), "
-        f"{setting['seeds']} seed(s); times on {' or '.join(map(str, sorted(threads)))} thread(s) "
-        "(`make study-networks`). A step is vanilla, batch "
-        f"{BATCH} of {PATCH}×{PATCH}. PSNR [rgb] on the held-out scenes of RENOIR after "
-        f"{setting['start']} images of vanilla training and {setting['images']} more of each "
-        "method, all with the same samples and settings, none tuned.",
+        textwrap.fill(intro, 100, break_long_words=False, break_on_hyphens=False),
         "",
         "| network | parameters | MACs at 128×128 | s/step | s/megapixel | "
         f"{' | '.join(setting['methods'])} |",
@@ -154,7 +160,11 @@ def main() -> None:
     parser.add_argument("--images", type=int, help="images of each continuation")
     parser.add_argument("--side", type=int, default=1024, help="of the photo restored for its time")
     parser.add_argument("--to", type=Path, help="another folder for results and runs")
+    parser.add_argument("--text", action="store_true", help="the README alone, from the results")
     given = parser.parse_args()
+    if given.text:
+        (HERE / "README.md").write_text(readme(json.loads((HERE / "results.json").read_text())))
+        return
     runs, target = (given.to / "runs", given.to) if given.to else (RUNS, HERE)
     target.mkdir(parents=True, exist_ok=True)
     runtime.prepare()
