@@ -113,7 +113,7 @@ def tasks(results: Results) -> str:
 
 def verdict(results: Results) -> str:
     file = "studies/verdict/results.json"
-    results.get(file, "renoir")
+    results.get(file, "renoir from shipped")
     intro = "**The verdict without ground truth** ([study](studies/verdict/README.md)):"
     return filled(f"{intro} {VERDICT.sentence(VERDICT.rows(results.root / file))}")
 

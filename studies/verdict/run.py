@@ -3,15 +3,19 @@
     .venv/bin/python studies/verdict/run.py        # judge every run there is (resumable)
     .venv/bin/python studies/verdict/summary.py    # the README, from results.json
 
-Judged are all finished runs of studies/adaptation, and networks spoiled on purpose.
+Judged are all finished runs of studies/adaptation and of studies/adapt, and networks spoiled on
+purpose.
 """
 
 from __future__ import annotations
 
+import argparse
 import copy
+import hashlib
+import itertools
 import json
 import runpy
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
@@ -23,11 +27,11 @@ import torch
 from summary import HERE, RESULTS, readme
 
 from noiseda import images, runtime
-from noiseda.checkpoint import ModelInfo, open_model
+from noiseda.checkpoint import ModelInfo, open_model, shipped_model
 from noiseda.console import progress_bar
 from noiseda.evaluation import protocol
 from noiseda.files import write_whole
-from noiseda.judgement import Judging, judge
+from noiseda.judgement import Judging, Risk, judge
 from noiseda.measurement import matched_options, survey
 from noiseda.networks import RestorationNetwork
 from noiseda.restoration import Restorer
@@ -35,7 +39,11 @@ from noiseda.training import is_finished
 
 STUDY = SimpleNamespace(**runpy.run_path(str(HERE.parent / "adaptation" / "targets.py")))
 RUNS: Path = STUDY.RUNS
-START = RUNS.parent / "first-run" / "vanilla-0"
+# of both studies: what their networks started from
+STARTS = {
+    "vanilla": RUNS.parent / "first-run" / "vanilla-0",
+    "shipped": shipped_model("denoise"),
+}
 # photos of a target that a run is judged on
 PHOTOS = 8
 
@@ -50,20 +58,28 @@ def pairs(target: str) -> list[tuple[Path, Path]]:
     return [(folder / "noisy" / name, clean[Path(name).stem]) for name in chosen]
 
 
-def candidates(target: str) -> Iterator[tuple[str, RestorationNetwork]]:
+def candidates(target: str, origin: str) -> Iterator[tuple[str, RestorationNetwork]]:
     """Adapted networks by name: trained ones, then spoiled ones."""
-    start, _ = open_model(START)
-    for folder in sorted(RUNS.glob(f"{target}-equal-*/seed-*/*/*-steps")):
-        if is_finished(folder):
-            network, _ = open_model(folder)
-            if network.name == start.name:
-                yield "/".join(folder.parts[-3:]), network
-    found = sorted(RUNS.glob(f"{target}-equal-*/seed-0/two-scale/*-steps"))
-    if not found:
+    start, _ = open_model(STARTS[origin])
+    if origin == "shipped":
+        found = [RUNS.parent / "adapt" / f"{target}-shipped" / "adapted.safetensors"]
+        found = [path for path in found if path.is_file()]
+    else:
+        every = sorted(RUNS.glob(f"{target}-equal-*/seed-*/*/*-steps"))
+        found = [folder for folder in every if is_finished(folder)]
+    direction = None
+    for path in found:
+        network, _ = open_model(path)
+        if network.name == start.name:
+            name = "adapt" if origin == "shipped" else "/".join(path.parts[-3:])
+            if direction is None and (name == "adapt" or "/two-scale/" in name):
+                direction = name.removeprefix("seed-0/").split("/")[0], network
+            yield name, network
+    if direction is None:
         return
-    adapted, _ = open_model(found[0])
+    name, adapted = direction
     for share in (-1.0, -0.3, 0.5, 2.0, 4.0):
-        yield f"start + {share:g} (two-scale - start)", mixed(start, adapted, share)
+        yield f"start + {share:g} ({name} - start)", mixed(start, adapted, share)
     for amount in (0.02, 0.05):
         yield f"start + {amount:g} random", shaken(start, amount)
 
@@ -108,32 +124,48 @@ def psnr(network: RestorationNetwork, target: str) -> list[float]:
     return found
 
 
-def run() -> None:
+def risks(name: str, target: str, judging: Judging) -> list[Risk]:
+    """Of the photos; kept, as the rule that decides by them may change."""
+    digest = hashlib.sha256(f"{target} {name}".encode()).hexdigest()[:16]
+    file = RUNS.parent / "verdict" / f"{digest}.npz"
+    if not file.is_file():
+        found = [judging.risk(images.read_rgb8(noisy)) for noisy, _ in pairs(target)]
+        told = [one for one in found if one is not None]
+        arrays = [array for one in told for array in (one.start, one.change)]
+        file.parent.mkdir(parents=True, exist_ok=True)
+        np.savez(file, *arrays)
+    arrays = list(np.load(file).values())
+    return [Risk(*both) for both in zip(arrays[::2], arrays[1::2], strict=True)]
+
+
+def run(targets: Sequence[str]) -> None:
     runtime.prepare()
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    start, _ = open_model(START)
-    for target in STUDY.TARGETS:
+    for target, origin in itertools.product(targets, STARTS):
+        start, _ = open_model(STARTS[origin])
+        group = f"{target} from {origin}"
         before = None
-        known = results.setdefault(target, {})
         with progress_bar("runs") as bar:
-            task = bar.add_task(f"judging {target}", total=None, note="")
-            for name, network in candidates(target):
+            task = bar.add_task(f"judging {group}", total=None, note="")
+            for name, network in candidates(target, origin):
                 bar.update(task, note=name)
+                known = results.setdefault(group, {})
                 if name not in known:
                     before = before or psnr(start, target)
                     change = np.array(psnr(network, target)) - before
-                    judging = Judging(start, network, noise_of(target))
-                    risks = [judging.risk(images.read_rgb8(noisy)) for noisy, _ in pairs(target)]
-                    verdict = judge([found for found in risks if found is not None])
                     known[name] = {
                         "true": round(float(change.mean()), 3),
                         "true_by_photo": change.round(3).tolist(),
-                        **asdict(verdict),
                     }
-                    write_whole(RESULTS, (json.dumps(results, indent=1) + "\n").encode())
+                judging = Judging(start, network, noise_of(target))
+                verdict = judge(risks(f"{origin} {name}", target, judging))
+                known[name] |= {**asdict(verdict), "kept": verdict.worth_keeping}
+                write_whole(RESULTS, (json.dumps(results, indent=1) + "\n").encode())
                 bar.advance(task)
 
 
 if __name__ == "__main__":
-    run()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--targets", default=",".join((*STUDY.TARGETS, *STUDY.STRONG)))
+    run(parser.parse_args().targets.split(","))
     (HERE / "README.md").write_text(readme())

@@ -30,11 +30,11 @@ def sentence(known: list[Row]) -> str:
     telling = [found for *_, found in known if side(found["true"]) != "about equal"]
     right = sum(found["kind"] == side(found["true"]) for found in telling)
     wrong = sum(found["kind"] not in (side(found["true"]), "unsure") for found in telling)
-    sign = sum((found["probability"] > 0.5) == (found["true"] > 0) for found in telling)
+    sign = sum(found["kept"] == (found["true"] > 0) for found in telling)
     return (
         f"Of {len(telling)} networks whose true change exceeds {NONE} dB the verdict is right for "
-        f"{right}, wrong for {wrong}, and leaves {len(telling) - right - wrong} undecided; the "
-        f"likelier side, which decides which model is kept, is right for {sign}."
+        f"{right}, wrong for {wrong}, and leaves {len(telling) - right - wrong} undecided; which of the "
+        f"two models is kept is right for {sign}."
     )
 
 

@@ -190,7 +190,7 @@ def test_figures_follow_the_results(results: Path) -> None:
         ("studies/first-run/results.json", "steps_per_second"),
         ("studies/loader/results.json", "ratio"),
         ("studies/adaptation/results/renoir-equal-time-0.json", "summary"),
-        ("studies/verdict/results.json", "renoir"),
+        ("studies/verdict/results.json", "renoir from shipped"),
         *(("benchmarks/results.json", name) for name in ("restore", "step", "memory", "start")),
     ],
 )
