@@ -18,8 +18,8 @@ from noiseda.measurement import Noise, Survey, survey
 from noiseda.tailoring.folder import keep
 from noiseda.tailoring.tasks import WAYS
 
-# photos learned from, and photos kept back to judge on
-_MOST, _KEPT_BACK = 48, 8
+# photos learned from, and photos kept back to judge on, one of so many
+_MOST, _KEPT_BACK, _KEPT_OF = 48, 8, 3
 # with fewer, none can be spared: they are judged on, too
 _SPARE = 4
 _SMALLEST = 64
@@ -144,8 +144,8 @@ def read_look(path: Path, photos: Path) -> Look | None:
 def split(
     names: Sequence[str], similar: Sequence[Sequence[str]] = ()
 ) -> tuple[list[str], list[str]]:
-    """Photos to learn from, and photos to judge on: every fourth, and what shows the same as one of
-    these is not learned from.
+    """Photos to learn from, and photos to judge on: every third, and what shows the same as one of
+    these is not learned from. What can be told of three photos is little (studies/adapt).
 
     Args:
         names: of usable photos.
@@ -156,7 +156,7 @@ def split(
     groups = [[name for name in group if name in names] for group in similar]
     grouped = {name for group in groups for name in group}
     units = [[name] for name in names if name not in grouped]
-    count = min(len(names) // _SPARE, _KEPT_BACK)
+    count = min(len(names) // _KEPT_OF, _KEPT_BACK)
     if len(units) <= count:
         units += [group for group in groups if group]
     if len(units) == 1:
