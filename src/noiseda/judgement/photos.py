@@ -60,7 +60,11 @@ class Judging:
         if min(photo.shape[:2]) < CELL:
             return None
         # each window has a strength of its own, see `risk`
-        options = {**(self.noise or matched_options(measure(photo))), "scale": (1.0, 1.0)}
+        options = {
+            **(self.noise or matched_options(measure(photo))),
+            "scale": (1.0, 1.0),
+            "clamp": False,
+        }
         noise = degradations.build("matched", **options)
         found = []
         height, width = photo.shape[:2]

@@ -16,6 +16,10 @@ share of the noise that a restoration keeps, Stein's equation solved for the noi
 
 for a restoration whose error is tr(Σ ∂f/∂y), as that of the best one is. It needs no flat areas,
 and fine texture, which those take for noise, hardly counts.
+
+Noise that is cut off at black and white has a mean μ(x), which Stein's equation leaves out:
+E nᵀf(y) = μᵀE f(y) + tr(Σ ∂f/∂y). So the difference of two networks has the term 2μᵀ(f₂ − f₁), too;
+without it, a network that corrects the brightness of dark places is blamed for it.
 """
 
 from __future__ import annotations
@@ -37,6 +41,8 @@ Restore = Callable[[Tensor], Tensor]
 _STEP = 0.2
 # of the noise a restoration takes away at least so much, else it tells nothing of it
 _TAKEN = 0.05
+# drawn for the mean of the noise where it is cut off; they cost little
+_FOR_MEAN = 16
 
 
 @dataclass(frozen=True)
@@ -69,7 +75,8 @@ def risk(
     Args:
         start, adapted: from 1×3×H×W in [0, 1] to the restored image; not rounded.
         photo: 1×3×H×W in [0, 1], H and W at least `cell`.
-        noise: lays noise like the photo's over a clean image, but for its strength.
+        noise: lays noise like the photo's over a clean image, but for its strength, without
+            clamping.
         generator: of the drawn noise.
         draws: of noise; more make the estimate steadier.
         cell: height and width of cells, in pixels; what is left at the borders is not used.
@@ -78,20 +85,31 @@ def risk(
     restored = [network(photo) for network in networks]
     # the noise depends on the brightness of the clean image, of which this is an estimate
     clean = restored[0].clamp(0, 1)
-    traces = [torch.zeros_like(photo) for _ in networks]
-    power = 0.0
-    for _ in range(draws):
-        drawn = noise(clean, generator) - clean
-        power += float(drawn.square().mean()) / draws
-        for network, trace in zip(networks, traces, strict=True):
-            moved = network(photo + _STEP * drawn) - network(photo - _STEP * drawn)
-            trace += moved * drawn / (2 * _STEP * draws)
     removed = [(image - photo).square() for image in restored]
-    strength = _strength(power, removed, traces)
-    first, second = (
-        square + 2 * strength * trace for square, trace in zip(removed, traces, strict=True)
-    )
-    return Risk(_cells(strength * traces[0], cell), _cells(second - first, cell))
+
+    def drawn(scale: float) -> Tensor:
+        return (clean + scale * (noise(clean, generator) - clean)).clamp(0, 1) - clean
+
+    def traced(scale: float, draws: int) -> tuple[list[Tensor], float]:
+        """tr(Σ ∂f/∂y) of both networks, by pixel and colour, and by which factor Σ is wrong."""
+        traces = [torch.zeros_like(photo) for _ in networks]
+        power = 0.0
+        for _ in range(draws):
+            shift = drawn(scale)
+            power += float(shift.square().mean()) / draws
+            for network, trace in zip(networks, traces, strict=True):
+                moved = network(photo + _STEP * shift) - network(photo - _STEP * shift)
+                trace += moved * shift / (2 * _STEP * draws)
+        return traces, _strength(power, removed, traces)
+
+    _, factor = traced(1.0, 1)
+    # stronger noise is cut off more, so it is drawn anew
+    scale = factor**0.5
+    traces, factor = traced(scale, draws)
+    mean = torch.stack([drawn(scale) for _ in range(_FOR_MEAN)]).mean(0)
+    change = removed[1] - removed[0] + 2 * factor * (traces[1] - traces[0])
+    change += 2 * mean * (restored[1] - restored[0])
+    return Risk(_cells(factor * traces[0], cell), _cells(change, cell))
 
 
 def _strength(power: float, removed: Sequence[Tensor], traces: Sequence[Tensor]) -> float:
