@@ -2,6 +2,7 @@
 
     .venv/bin/python studies/adapt/run.py                      # everything (resumable)
     .venv/bin/python studies/adapt/run.py --targets renoir --starts shipped
+    .venv/bin/python studies/adapt/run.py --starts shipped --judge-again    # the verdicts alone
 
 Data: ../shared/data beside the project, or $NOISEDA_DATA. Runs go to runs/adapt.
 """
@@ -10,8 +11,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import runpy
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 from statistics import fmean
 from types import SimpleNamespace
@@ -22,6 +25,8 @@ from noiseda import images, runtime
 from noiseda.checkpoint import open_model, shipped_model
 from noiseda.evaluation import protocol
 from noiseda.files import write_whole
+from noiseda.judgement import Judging, judge
+from noiseda.measurement import matched_options
 from noiseda.restoration import load
 from noiseda.tailoring import look, tailor
 
@@ -86,11 +91,26 @@ def gain(source: Path, names: list[str], start: Path, adapted: Path) -> dict[str
     }
 
 
+def judged_again(target: str, start: str) -> dict[str, object]:
+    """The verdict of the judge as it is now, on the photos that the run kept back."""
+    home = RUNS / f"{target}-{start}"
+    seen = look(home / "photos", open_model(STARTS[start])[1])
+    report = (home / "adapted" / "report.html").read_text("utf-8")
+    (listed,) = re.findall("photos judged on</th><td>([^<]*)<", report)
+    noise = seen.survey.noise
+    networks = [open_model(path)[0] for path in (STARTS[start], home / "adapted.safetensors")]
+    judging = Judging(*networks, matched_options(noise) if noise else None)
+    risks = [judging.risk(images.read_rgb8(home / "photos" / name)) for name in listed.split(", ")]
+    verdict = judge([risk for risk in risks if risk is not None])
+    return {"verdict": asdict(verdict), "kept": "adapted" if verdict.worth_keeping else "start"}
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--targets", default=",".join((*STUDY.TARGETS, *STUDY.STRONG)))
     parser.add_argument("--starts", default=",".join(STARTS))
     parser.add_argument("--minutes", type=float, default=MINUTES)
+    parser.add_argument("--judge-again", action="store_true", help="runs that are there")
     given = parser.parse_args()
     runtime.prepare()
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
@@ -99,5 +119,9 @@ if __name__ == "__main__":
             name = f"{target} from {start}"
             if name not in results:
                 results[name] = {"minutes": given.minutes, **adapt(target, start, given.minutes)}
-                write_whole(RESULTS, (json.dumps(results, indent=1) + "\n").encode())
+            elif given.judge_again:
+                results[name] |= judged_again(target, start)
+            else:
+                continue
+            write_whole(RESULTS, (json.dumps(results, indent=1) + "\n").encode())
     (HERE / "README.md").write_text(readme())
