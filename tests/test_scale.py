@@ -189,8 +189,13 @@ def test_sixteen_bit_floats_need_cuda(recipe_file: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile needs a C++ compiler on the CPU")
-def test_compiled(recipe_file: Path) -> None:
-    options = {"objective": "vanilla", "network__depth": 1, "training__images": 8}
+@pytest.mark.parametrize(
+    "objective",
+    [{"objective": "vanilla"}, {"objective__predictor__multipliers": [1]}],
+    ids=["vanilla", "noise-space"],
+)
+def test_compiled(recipe_file: Path, objective: dict[str, Any]) -> None:
+    options = {**objective, "network__depth": 1, "training__images": 8}
     whole, _ = run(recipe_file, "plain", **options)
     ours, folder = run(recipe_file, "compiled", training__compile=True, **options)
     close(ours, whole, 1e-4)

@@ -98,8 +98,9 @@ def judged_again(target: str, start: str) -> dict[str, object]:
     report = (home / "adapted" / "report.html").read_text("utf-8")
     (listed,) = re.findall("photos judged on</th><td>([^<]*)<", report)
     noise = seen.survey.noise
-    networks = [open_model(path)[0] for path in (STARTS[start], home / "adapted.safetensors")]
-    judging = Judging(*networks, matched_options(noise) if noise else None)
+    before, _ = open_model(STARTS[start])
+    after, _ = open_model(home / "adapted.safetensors")
+    judging = Judging(before, after, matched_options(noise) if noise else None)
     risks = [judging.risk(images.read_rgb8(home / "photos" / name)) for name in listed.split(", ")]
     verdict = judge([risk for risk in risks if risk is not None])
     return {"verdict": asdict(verdict), "kept": "adapted" if verdict.worth_keeping else "start"}

@@ -33,8 +33,8 @@ def sentence(known: list[Row]) -> str:
     sign = sum(found["kept"] == (found["true"] > 0) for found in telling)
     return (
         f"Of {len(telling)} networks whose true change exceeds {NONE} dB the verdict is right for "
-        f"{right}, wrong for {wrong}, and leaves {len(telling) - right - wrong} undecided; which of the "
-        f"two models is kept is right for {sign}."
+        f"{right}, wrong for {wrong}, and leaves {len(telling) - right - wrong} undecided; which "
+        f"of the two models is kept is right for {sign}."
     )
 
 
