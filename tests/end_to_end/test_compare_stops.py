@@ -89,6 +89,29 @@ def test_killed_and_resumed(recipe: Path, command: Command) -> None:
     assert all(c["seconds"] is not None for c in found[0]["cells"])
 
 
+def test_results_outlive_their_folder(recipe: Path) -> None:
+    """What an earlier part has scored is taken from its results; only a new method is trained."""
+    content = read_recipe(recipe)
+    first = Comparison(content, recipe.parent / "first", ["input", "oracle"]).run()
+    shutil.rmtree(recipe.parent / "first")
+    second = recipe.parent / "second"
+    names = ["input", "oracle", "noise-space"]
+    found = Comparison(content, second, names, earlier=first).run()
+    trained = {path.parent.name for path in second.glob("seed-0/*/*-steps")}
+    assert trained == {"noise-space"}
+    assert found["plan"]["speeds"].items() > first["plan"]["speeds"].items()
+    # what the new one continues from is trained again
+    known = [cell for cell in first["cells"] if cell["method"] != "start"]
+    assert {cell["method"] for cell in known} == {"input", "oracle", "vanilla"}
+    assert all(cell in found["cells"] for cell in known)
+    # there is no model to show of the others
+    assert not (second / "picture.png").exists()
+    # other steps of the same method are not known
+    longer = read_recipe(recipe, {"compare.images": 30})
+    again = Comparison(longer, recipe.parent / "third", ["input"], earlier=first).run()
+    assert {cell["steps"] for cell in again["cells"] if cell["method"] == "vanilla"} >= {15}
+
+
 def test_dry_run(recipe: Path, command: Command) -> None:
     code, out, err = command("compare", recipe, *METHODS, "--seeds", 2, "--dry-run", "-o", "out")
     assert code == 0, err

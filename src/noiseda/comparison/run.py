@@ -47,8 +47,8 @@ class Comparison:
             takes for `images`.
         views: what is trained and reported, of `measure.VIEWS`.
         earlier: results, as `run` gives them, of a part of the same comparison whose folder is
-            gone. New lengths are brought to the scale of its speeds, and what it scored by the
-            same recipes is taken from it.
+            gone. New lengths are brought to the scale of its speeds, and what it scored of methods
+            by the same recipes is taken from it.
 
     Raises:
         NoiseDAError: an unknown method, images that do not fit, a folder of another comparison.
