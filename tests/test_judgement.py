@@ -80,7 +80,7 @@ def test_networks_that_take_nothing_away_tell_no_strength() -> None:
 
 def test_the_level_is_the_error_of_the_best_restoration() -> None:
     """Of a gray picture in noise, the best one is a shrinkage whose error is known."""
-    power, noise_power = 0.04, (20 / 255) ** 2
+    power, noise_power = 0.005, (20 / 255) ** 2
     source = torch.Generator().manual_seed(0)
     clean = 0.5 + power**0.5 * torch.randn(1, 3, 256, 256, generator=source)
     noise = degradations.build("gaussian", sigma=(20, 20))
@@ -92,6 +92,24 @@ def test_the_level_is_the_error_of_the_best_restoration() -> None:
     found = risk(best, best, noise(clean, generator(1)), noise, generator(2))
     assert found.start.mean() == pytest.approx(share * noise_power, rel=0.03)
     assert np.all(found.change == 0)
+
+
+def test_where_noise_is_cut_off_nothing_is_judged() -> None:
+    """A network that is wrong in the dark alone, where the photo does not tell it."""
+    clean = torch.full((1, 3, 128, 256), 0.5)
+    clean[..., 128:] = 0.02
+    noise = degradations.build("gaussian", sigma=(20, 20))
+    noisy = noise(clean, generator(1)).clamp(0, 1)
+
+    def brighter(image: Tensor) -> Tensor:
+        return blur(5)(image) + 0.05 * (image < 0.2)
+
+    found = risk(blur(5), brighter, noisy, noise, generator(2))
+    # of eight cells the four bright ones, in which both do the same but for the border
+    assert len(found.change) == 4
+    assert np.abs(found.change).max() < 0.01 * 0.05**2
+    dark = risk(blur(5), brighter, noisy[..., 128:], noise, generator(2))
+    assert len(dark.change) == 0
 
 
 def risks(mean: float, spread: float, photos: int = 5, cells: int = 40) -> list[Risk]:

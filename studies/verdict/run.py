@@ -78,7 +78,7 @@ def candidates(target: str, origin: str) -> Iterator[tuple[str, RestorationNetwo
     if direction is None:
         return
     name, adapted = direction
-    for share in (-1.0, -0.3, 0.5, 2.0):
+    for share in (-0.3, 0.5, 2.0):
         yield f"start + {share:g} ({name} - start)", mixed(start, adapted, share)
     for amount in (0.05,):
         yield f"start + {amount:g} random", shaken(start, amount)

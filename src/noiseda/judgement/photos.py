@@ -55,7 +55,8 @@ class Judging:
             seed: of the windows and of the drawn noise.
 
         Returns:
-            None if the photo is smaller than a cell of 64×64 pixels.
+            None if the photo is smaller than a cell of 64×64 pixels, or too dark or too bright
+            everywhere to be judged.
         """
         if min(photo.shape[:2]) < CELL:
             return None
@@ -77,7 +78,5 @@ class Judging:
             found.append(
                 risk(self.start, self.adapted, image, noise, generator(seed, number, "judgement"))
             )
-        return Risk(
-            np.concatenate([one.start for one in found]),
-            np.concatenate([one.change for one in found]),
-        )
+        start = np.concatenate([one.start for one in found])
+        return Risk(start, np.concatenate([one.change for one in found])) if len(start) else None

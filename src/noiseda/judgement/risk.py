@@ -17,9 +17,9 @@ share of the noise that a restoration keeps, Stein's equation solved for the noi
 for a restoration whose error is tr(Σ ∂f/∂y), as that of the best one is. It needs no flat areas,
 and fine texture, which those take for noise, hardly counts.
 
-Noise that is cut off at black and white has a mean μ(x), which Stein's equation leaves out:
-E nᵀf(y) = μᵀE f(y) + tr(Σ ∂f/∂y). So the difference of two networks has the term 2μᵀ(f₂ − f₁), too;
-without it, a network that corrects the brightness of dark places is blamed for it.
+Where noise is cut off at black or white it has a mean, which the photo does not tell: a camera that
+cuts it off before it develops the picture brightens dark places by more than the noise that is left
+there would say. Such places are not judged.
 """
 
 from __future__ import annotations
@@ -41,13 +41,18 @@ Restore = Callable[[Tensor], Tensor]
 _STEP = 0.2
 # of the noise a restoration takes away at least so much, else it tells nothing of it
 _TAKEN = 0.05
-# drawn for the mean of the noise where it is cut off; they cost little
-_FOR_MEAN = 16
+# σ, by which a place must be away from black and white
+_AWAY = 2.0
+# of the level of noise in a place: draws, and pixels to each side over which it is averaged
+_LEVEL_DRAWS, _LEVEL_REACH = 4, 4
+# of a cell's values, that must be judged, else it is left out
+_LEAST_SHARE = 0.25
 
 
 @dataclass(frozen=True)
 class Risk:
-    """Estimated mean squared errors in cells of one photo; values in [0, 1] squared.
+    """Estimated mean squared errors in cells of one photo, of those N that could be judged; values
+    in [0, 1] squared.
 
     Attributes:
         start: N, of the first network's restoration: tr(Σ ∂f/∂y), which is the error of the best
@@ -86,41 +91,56 @@ def risk(
     # the noise depends on the brightness of the clean image, of which this is an estimate
     clean = restored[0].clamp(0, 1)
     removed = [(image - photo).square() for image in restored]
+    level = _level(clean, noise, generator)
 
-    def drawn(scale: float) -> Tensor:
-        return (clean + scale * (noise(clean, generator) - clean)).clamp(0, 1) - clean
-
-    def traced(scale: float, draws: int) -> tuple[list[Tensor], float]:
-        """tr(Σ ∂f/∂y) of both networks, by pixel and colour, and by which factor Σ is wrong."""
+    def traced(scale: float, draws: int) -> tuple[list[Tensor], Tensor, float]:
+        """tr(Σ ∂f/∂y) of both networks, by pixel and colour; which of these are judged; and by
+        which factor Σ is wrong."""
+        away = _AWAY * scale * level
+        judged = ((clean >= away) & (clean <= 1 - away)).to(photo)
         traces = [torch.zeros_like(photo) for _ in networks]
         power = 0.0
         for _ in range(draws):
-            shift = drawn(scale)
-            power += float(shift.square().mean()) / draws
+            shift = (clean + scale * (noise(clean, generator) - clean)).clamp(0, 1) - clean
+            power += _mean(shift.square(), judged) / draws
             for network, trace in zip(networks, traces, strict=True):
                 moved = network(photo + _STEP * shift) - network(photo - _STEP * shift)
                 trace += moved * shift / (2 * _STEP * draws)
-        return traces, _strength(power, removed, traces)
+        means = [[_mean(one, judged) for one in part] for part in (removed, traces)]
+        return traces, judged, _strength(power, *means)
 
-    _, factor = traced(1.0, 1)
-    # stronger noise is cut off more, so it is drawn anew
-    scale = factor**0.5
-    traces, factor = traced(scale, draws)
-    mean = torch.stack([drawn(scale) for _ in range(_FOR_MEAN)]).mean(0)
+    *_, factor = traced(1.0, 1)
+    # of stronger noise more is cut off, so it is drawn anew
+    traces, judged, factor = traced(factor**0.5, draws)
     change = removed[1] - removed[0] + 2 * factor * (traces[1] - traces[0])
-    change += 2 * mean * (restored[1] - restored[0])
-    return Risk(_cells(factor * traces[0], cell), _cells(change, cell))
+    shares = _cells(judged, cell)
+    kept = shares >= _LEAST_SHARE
+    found = (_cells(judged * values, cell) for values in (factor * traces[0], change))
+    return Risk(*(values[kept] / shares[kept] for values in found))
 
 
-def _strength(power: float, removed: Sequence[Tensor], traces: Sequence[Tensor]) -> float:
+def _level(clean: Tensor, noise: Degradation, generator: torch.Generator) -> Tensor:
+    """σ of the noise in each place and colour."""
+    total = torch.zeros_like(clean)
+    for _ in range(_LEVEL_DRAWS):
+        total += (noise(clean, generator) - clean).square() / _LEVEL_DRAWS
+    size = 2 * _LEVEL_REACH + 1
+    return F.avg_pool2d(total, size, 1, _LEVEL_REACH, count_include_pad=False).sqrt()
+
+
+def _mean(values: Tensor, weight: Tensor) -> float:
+    """0 if nothing has a weight."""
+    return float((values * weight).sum() / weight.sum().clamp(min=1))
+
+
+def _strength(power: float, removed: Sequence[float], traces: Sequence[float]) -> float:
     """How many times as strong as drawn the photo's noise is, as a variance: the median of what
     was measured and of what either restoration tells, so that one of them may be wrong."""
     if power == 0:
         return 1.0
     told = [power]
     for square, trace in zip(removed, traces, strict=True):
-        taken = max(1 - float(trace.mean()) / power, _TAKEN)
-        told.append(float(square.mean()) / taken)
+        told.append(square / max(1 - trace / power, _TAKEN))
     return statistics.median(told) / power
 
 
