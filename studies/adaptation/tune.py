@@ -29,7 +29,7 @@ GRIDS: dict[str, list[dict[str, Any]]] = {
     "pixelda": [{"adversarial": weight} for weight in (0.01, 0.05, 0.002)],
     "cycada": [{"adversarial": weight} for weight in (0.01, 0.05, 0.002)],
     "neighbor2neighbor": [
-        {"downsample": 2},
+        {"downsample": 2, "supervision": 0.0},
         {"downsample": 2, "supervision": 1.0},
         {"downsample": 2, "supervision": 4.0},
     ],
