@@ -152,7 +152,7 @@ def test_without_a_difference_or_a_photo_there_is_no_verdict() -> None:
     assert (same.kind, same.probability) == ("unsure", 0.5)
     none = judge([])
     assert (none.kind, none.probability, none.photos) == ("unsure", 0.5, 0)
-    assert "No photo is large enough" in none.sentence
+    assert "No photo is large enough to judge on" in none.sentence
 
 
 def test_a_photo_is_judged_with_its_own_noise() -> None:

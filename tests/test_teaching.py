@@ -230,7 +230,7 @@ def test_a_warm_up_that_makes_it_worse_is_undone(recipe_file: Path, tmp_path: Pa
 
 
 def test_a_warm_up_that_helps_is_kept(recipe_file: Path, tmp_path: Path) -> None:
-    prepared, teaching = warmed(recipe_file, tmp_path, spread=0.3)
+    prepared, teaching = warmed(recipe_file, tmp_path, spread=0.1)
     draw_weights(prepared.module, 0)
     assert teaching.begin(3, prepared.module, None) == 4
     assert isinstance(prepared.samples.degradation, Matched)

@@ -98,7 +98,7 @@ def test_adapting_another_programs_network(
     ("changes", "words"),
     [
         (["network=start"], "training.start; name one"),
-        (["network.name=start"], "give none"),
+        (["network={name: start, width: 8}"], "give none"),
         (["network=start", "training.start=none.pth"], "none.pth: cannot open the model"),
         (["training.start=a.pth"], "or set network=start"),
     ],

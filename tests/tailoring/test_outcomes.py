@@ -23,7 +23,8 @@ from tests.tailoring.conftest import SHORT, write
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
-def test_few_photos(count: int, start: Path, tmp_path: Path, command: Command) -> None:
+def test_few_photos(count: int, tmp_path: Path, command: Command) -> None:
+    start = changed(tmp_path / "start.safetensors", 0.0)
     write(tmp_path / "photos", *(f"{number}.png" for number in range(count)))
     if count == 2:
         # these two runs would be alike

@@ -52,7 +52,7 @@ class Verdict:
     def sentence(self) -> str:
         """For people."""
         if not self.photos:
-            return "No photo is large enough to judge on."
+            return "No photo is large enough to judge on, and neither too dark nor too bright."
         if self.kind == "unsure":
             return "No difference that could be told from chance."
         # the bootstrap knows chance alone, not how wrong the measured noise may be
