@@ -84,6 +84,7 @@ study-degradations: setup
 
 study-tasks: setup
 	$(BIN)/python studies/tasks/run.py
+	$(BIN)/python studies/tasks/whole.py
 
 study-networks: setup
 	$(BIN)/python studies/networks/run.py

@@ -74,6 +74,11 @@ def compare(
     (output / "README.md").write_text(readme(output))
 
 
+def keys_given(texts: Sequence[str]) -> dict[str, Any]:
+    """Of `key=value` texts."""
+    return {key: yaml.safe_load(value) for key, _, value in (t.partition("=") for t in texts)}
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -86,9 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--runs", type=Path, default=RUNS / "tasks")
     parser.add_argument("--output", type=Path, default=HERE, help="of results and README")
     given = parser.parse_args(arguments)
-    changes = {
-        key: yaml.safe_load(value) for key, _, value in (text.partition("=") for text in given.set)
-    }
+    changes = keys_given(given.set)
     seeds = sorted({int(seed) for seed in given.seeds.split(",")})
     for task in given.tasks.split(","):
         recipe = recipe_of(task, changes, given.photos)

@@ -50,8 +50,9 @@ def wait_for_step(run: Path, step: int, process: subprocess.Popen[str]) -> None:
     while time.monotonic() < deadline:
         assert process.poll() is None, "the run ended before it could be stopped"
         if (run / "metrics.jsonl").exists():
-            text = (run / "metrics.jsonl").read_text()
-            if text and json.loads(text.splitlines()[-1])["step"] >= step:
+            # what follows the last line's end is being written
+            *written, _ = (run / "metrics.jsonl").read_text().split("\n")
+            if written and json.loads(written[-1])["step"] >= step:
                 return
         time.sleep(0.005)
     raise TimeoutError

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import runpy
 import sys
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from noiseda.training import read_recipe
 from tests.conftest import write_photos
 
 ROOT = Path(__file__).parents[2]
@@ -47,7 +49,7 @@ def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str,
     monkeypatch.setenv("NOISEDA_DATA", str(data))
     monkeypatch.syspath_prepend(str(STUDY))
     yield runpy.run_path(str(STUDY / "run.py"))
-    for name in ("summary", "targets"):
+    for name in ("run", "summary", "targets"):
         sys.modules.pop(name, None)
 
 
@@ -81,6 +83,30 @@ def test_blur(study: dict[str, Any]) -> None:
     assert validation == ["GOPR0384_11_00_st_1.png", "GOPR0384_11_02_st_1.png"]
     assert recipe.data.real[0].include == ["GOPR0374_11_00_st_1.png"]
     assert recipe.training.start == MODELS / "deblur.safetensors"
+
+
+def test_small_recipes_trained_whole(study: dict[str, Any], tmp_path: Path) -> None:
+    whole = runpy.run_path(str(STUDY / "whole.py"))
+    for task in ("derain", "deblur"):
+        recipe = whole["recipe_of"](task, "noise-space", {})
+        folders = {"data.clean": str(tmp_path), "data.real": str(tmp_path)}
+        shipped = read_recipe(f"{task}-small", folders)
+        for part in ("degradation", "network", "objective", "training"):
+            assert getattr(recipe, part) == getattr(shipped, part), part
+    options = ["--tasks", "derain", "--runs", str(tmp_path / "runs"), "--output", str(tmp_path)]
+    for key, value in {**SETTINGS, "data.cache": str(tmp_path / "cache")}.items():
+        if not key.startswith("compare."):
+            options += ["--set", f"{key}={json.dumps(value)}"]
+    whole["main"](options)
+    results = json.loads((tmp_path / "whole" / "derain.json").read_text())
+    for name in ("noise-space", "vanilla"):
+        assert results[name]["steps"] == 2
+        assert results[name]["seconds"] > 0
+        assert len(results[name]["scores"]["images"]) == 2
+    page = (tmp_path / "README.md").read_text()
+    # the tests' photos are without rain
+    psnr = results["vanilla"]["scores"]["mean"]["psnr"]
+    assert re.search(rf"\| `derain-small` \| y \| 2 \| –, \S+ \| {psnr:.2f}, ", page)
 
 
 def test_readme_is_that_of_the_results() -> None:
