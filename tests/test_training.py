@@ -8,9 +8,11 @@ import os
 import signal
 import weakref
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import lightning
+import psutil
 import pytest
 import torch
 from torch import Tensor, nn
@@ -155,17 +157,34 @@ def test_learning_rate_over_the_run(recipe_file: Path, tmp_path: Path, schedule:
 def test_a_trial_is_like_the_run(recipe_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(OBJECTIVES._parts, "witness", Witness)
     rows = trial(recipe_file)
-    assert set(Witness.seen) == {(6, False, torch.float32)}
+    # a single sample tells the memory that is needed
+    assert Witness.seen[0] == (1, False, torch.float32)
+    assert set(Witness.seen[1:]) == {(6, False, torch.float32)}
     assert (rows["steps"], rows["precision"]) == ("8 of 6 images of 16×16", "32-true")
     assert rows["device"].startswith("1 × cpu, ")
     rows = trial(recipe_file, precision="bf16-mixed", devices=3)
-    assert set(Witness.seen) == {(2, True, torch.bfloat16)}
+    assert set(Witness.seen[1:]) == {(2, True, torch.bfloat16)}
     assert rows["steps"] == "8 of 6 images of 16×16, 2 on each of 3 devices"
     assert rows["precision"] == "bf16-mixed"
     assert rows["device"].startswith("3 × cpu, ")
     # what would be refused after the data was opened is refused before
     with pytest.raises(OptionError, match=r"data.batch 6 must be a multiple of the 4 devices"):
         trial(recipe_file, devices=2, nodes=2)
+
+
+def test_a_trial_of_more_than_the_memory(
+    recipe_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Single samples stand in for the batch, and what it would take is told."""
+    monkeypatch.setitem(OBJECTIVES._parts, "witness", Witness)
+    free = SimpleNamespace(available=2**15)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: free)
+    rows = trial(recipe_file)
+    assert {size for size, *_ in Witness.seen} == {1}
+    assert "MORE THAN THE 0 MB THAT ARE FREE: lower data.batch" in rows["peak memory"]
+    # as many parts as samples: each takes less than there is
+    free.available = 2**30
+    assert "FREE" not in trial(recipe_file)["peak memory"]
 
 
 def test_a_training_leaves_nothing_behind(recipe_file: Path) -> None:

@@ -112,6 +112,8 @@ def explain(error: pydantic.ValidationError, model: type[pydantic.BaseModel]) ->
         else:
             message = problem["msg"].removeprefix("Value error, ")
             message = message[0].lower() + message[1:]
+            if problem["type"] == "tuple_type":
+                message = "give several values, such as [1, 2]"
             value = problem.get("input")
             shown = f" (got {value!r})" if isinstance(value, str | int | float | bool) else ""
             parts.append(f"{where}: {message}{shown}" if where else message)

@@ -89,6 +89,16 @@ def peak_memory() -> int:
     return peak if sys.platform == "darwin" else peak * 1024
 
 
+def free_memory(device: torch.device) -> int:
+    """Bytes that are free on a device, or of the machine's memory for a CPU."""
+    import psutil
+    import torch
+
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    return psutil.virtual_memory().available
+
+
 def environment() -> dict[str, str | int]:
     """What a run was made with, for `environment.json`."""
     import lightning

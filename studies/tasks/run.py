@@ -4,8 +4,8 @@
     .venv/bin/python studies/tasks/run.py --tasks derain --seeds 0     # a part: 20 min on one core
 
 Data: ../shared/data beside the project, or $NOISEDA_DATA. Runs go to runs/tasks, results to this
-folder. The lengths are in settings.yaml and targets.py; `--set compare.images=800` changes them,
-and needs another --runs.
+folder. The lengths are the recipes'; `--set compare.images=800` changes them, and needs another
+--runs.
 """
 
 from __future__ import annotations

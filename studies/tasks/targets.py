@@ -17,15 +17,6 @@ _HELD_OUT_VIDEOS = {"GOPR0384", "GOPR0410"}
 _SHIPPED = HERE.parents[1] / "src" / "noiseda" / "models"
 
 
-def _continued(task: str) -> dict[str, Any]:
-    """Of a network that was trained for long: further, with a smaller learning rate."""
-    return {
-        "training.start": str(_SHIPPED / f"{task}.safetensors"),
-        "compare.images": 4800,
-        "compare.training.learning_rate": 2e-4,
-    }
-
-
 @dataclass(frozen=True)
 class Target:
     """What a task's network is adapted to.
@@ -58,14 +49,14 @@ TARGETS = {
         "clean",
         lambda name: _number(name) <= 40,
         left_out=lambda name: _number(name) in _REPEATED,
-        options=_continued("derain"),
+        options={"training.start": str(_SHIPPED / "derain.safetensors")},
     ),
     "deblur": Target(
         "gopro",
         "blurry",
         "sharp",
         lambda name: name.split("_")[0] in _HELD_OUT_VIDEOS,
-        options=_continued("deblur"),
+        options={"training.start": str(_SHIPPED / "deblur.safetensors")},
     ),
 }
 

@@ -100,6 +100,8 @@ def test_spa(tmp_path: Path, start: str) -> None:
     (tmp_path / "test" / "real_test_1000.txt").write_text(text)
     (entry,) = read_layout("spa", tmp_path, "test")
     assert entry.name == "real_test_1000/rain/000"
+    message = "neither real_world.txt, which lists the set's train pairs, nor a folder 'train'"
+    refused(message, "spa", tmp_path / "test", "train")
     # repacked without lists
     touch(tmp_path / "b", "test/input/1.png", "test/target/1.png")
     (entry,) = read_layout("spa", tmp_path / "b", "test")

@@ -63,10 +63,12 @@ def test_fetch(
     get = ["data", "fetch", "WED", "--into", "sets", "--url", f"{server.url}/set.zip"]
     assert "expected sha256:000" in refused(*get, "--sha256", "0" * 64)
     assert not list((tmp_path / "sets").rglob("*.png"))
-    code, out, _ = command(*get, "--sha256", digest)
+    code, out, err = command(*get, "--sha256", digest)
     assert code == 0
     assert "sets/WED/Data: verified" in out
-    assert "next: noiseda data prepare sets/WED" in out
+    # what the next command would take is not in this archive
+    assert "there is no sets/WED/pristine_images; if this is WED, find its images" in err
+    assert "next: " not in out
     names = sorted(path.name for path in (tmp_path / "sets/WED").iterdir())
     assert names == [".fetched.json", "Data"]
     asked = len(server.asked)
@@ -80,6 +82,7 @@ def test_fetch(
     code, out, _ = command(*local, "my.zip")
     assert code == 0
     assert f"not verified; its SHA-256 is {digest}" in out
+    assert "next: noiseda data prepare sets/SIDD-Medium --layout sidd-medium" in out
     assert images.size(tmp_path / "sets/SIDD-Medium/Data/a.png") == (40, 50)
     assert "exists already" in refused(*local, "my.zip")
     assert "has another checksum" in refused(*local, "my.zip", "--sha256", "1" * 64)

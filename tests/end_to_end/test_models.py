@@ -134,6 +134,11 @@ def test_a_task_that_nothing_tells(command: Command, tmp_path: Path) -> None:
         assert (told in err) == (number == 0)
         _, out, _ = command("models", "show", name, *task)
         assert ("task assumed" in out) == (number == 0)
+    # converted, it is for that task, which was said
+    _, _, err = command("models", "convert", "190_Network.pth", "sure.safetensors")
+    assert told in err
+    _, out, _ = command("models", "show", "sure.safetensors")
+    assert "task assumed" not in out
     restored = [images.read_rgb8(tmp_path / str(number) / "a.png") for number in range(3)]
     assert (restored[1] == restored[2]).all()
     assert (restored[0] != restored[1]).any()

@@ -34,7 +34,7 @@ def test_show(command: Command) -> None:
     for line in (
         "  depths: [6, 6, 6, 6]  (blocks of each stage)",
         "  embed_dim: 60  (channels; a multiple of each of `num_heads`)",
-        "  size: light, base  (sets several)",
+        "  size: light, base  (sets several; none by default)",
         "licence of its code: Apache-2.0",
         "parameters: 0.905 M",
         "MACs at 128×128: 17.05 G",

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from noiseda.errors import RunError
 from noiseda.training import read_recipe
 from tests.conftest import write_photos
 
@@ -98,15 +99,28 @@ def test_small_recipes_trained_whole(study: dict[str, Any], tmp_path: Path) -> N
         if not key.startswith("compare."):
             options += ["--set", f"{key}={json.dumps(value)}"]
     whole["main"](options)
+    whole["main"]([*options, "--timing"])
     results = json.loads((tmp_path / "whole" / "derain.json").read_text())
     for name in ("noise-space", "vanilla"):
         assert results[name]["steps"] == 2
-        assert results[name]["seconds"] > 0
+        assert results["timing"]["seconds"][name] > 0
         assert len(results[name]["scores"]["images"]) == 2
+    with pytest.raises(RunError, match="of another recipe"):
+        whole["main"]([*options, "--set", "training.images=6"])
     page = (tmp_path / "README.md").read_text()
     # the tests' photos are without rain
     psnr = results["vanilla"]["scores"]["mean"]["psnr"]
     assert re.search(rf"\| `derain-small` \| y \| 2 \| –, \S+ \| {psnr:.2f}, ", page)
+
+
+def test_lengths_are_those_of_the_recipes(study: dict[str, Any]) -> None:
+    """Of the comparisons: what is added but for folders and the start changes no result."""
+    for task in ("derain", "deblur"):
+        shipped = read_recipe(f"{task}-small", {"data.clean": "a", "data.real": "b"})
+        found = study["recipe_of"](task, {}).dump()["compare"]
+        expected = shipped.dump()["compare"]
+        assert (found["images"], found["methods"]) == (expected["images"], expected["methods"])
+        assert found["training"]["learning_rate"] == expected["training"]["learning_rate"]
 
 
 def test_readme_is_that_of_the_results() -> None:

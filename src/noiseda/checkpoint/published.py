@@ -131,7 +131,7 @@ def write_published(
         what += f" with upsampling {options['upsampling']!r}" if network.name == "unet" else ""
         raise ModelFileError(
             f"{path}: the published format holds a 'unet' with upsampling 'aligned' alone, not a "
-            f"{what}; write a .safetensors"
+            f"{what}; write a .safetensors, or train with network.upsampling=aligned"
         )
     if options["value_range"] != value_range(task):
         raise ModelFileError(
@@ -217,7 +217,7 @@ def read_weights(path: Path) -> Any:
                 "executed. Ask for a file with the state dict alone"
             ) from None
         # damaged bytes make the unpickler stumble in any way
-        reason = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
+        reason = str(error).split(". ")[0].splitlines()[0] if str(error) else type(error).__name__
         raise ModelFileError(
             f"{path}: not a whole checkpoint; copy or download it again ({reason})"
         ) from None

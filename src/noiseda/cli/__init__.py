@@ -77,7 +77,8 @@ def main() -> None:
     except NoiseDAError as error:
         code = _complain(str(error))
     except typer.TyperException as error:
-        code = _complain(error.format_message())
+        # a checked type's words are marked as such
+        code = _complain(error.format_message().replace(": Value error, ", ": "))
     except (KeyboardInterrupt, typer.Abort):
         _complain("interrupted")
         code = 130

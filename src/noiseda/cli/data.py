@@ -82,7 +82,7 @@ def fetch(
 
         noiseda data fetch SIDD-Medium --into sets --from-local SIDD_Medium_Srgb.zip
     """
-    from noiseda.console import stdout
+    from noiseda.console import stderr, stdout
     from noiseda.data.catalogue import public_set
     from noiseda.data.fetching import fetch
 
@@ -95,7 +95,19 @@ def fetch(
         stdout.print(text, highlight=False, markup=False)
     if chosen.warning:
         stdout.print(f"note: {chosen.warning}", highlight=False, markup=False)
-    stdout.print(f"next: {chosen.prepare.replace('DIR', str(into))}", highlight=False, markup=False)
+    command = chosen.prepare.replace("DIR", str(into))
+    source = Path(chosen.prepare.split()[3].replace("DIR", str(into)))
+    if source.exists():
+        stdout.print(f"next: {command}", highlight=False, markup=False)
+    else:
+        # an archive of another name or layout, or of another set
+        stderr.print(
+            f"note: there is no {source}; if this is {chosen.name}, find its images in "
+            f"{into / chosen.name} and give them to: {command}",
+            highlight=False,
+            markup=False,
+            soft_wrap=True,
+        )
 
 
 @data.command()

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from noiseda.cli.options import all_there
+
 if TYPE_CHECKING:
     from noiseda.degradations import Degradation
     from noiseda.degradations.files import Frames, Work
@@ -77,11 +79,7 @@ def degrade(
         if len(outcome.failed) == 1 and len(work) == 1:
             raise NoiseDAError(outcome.failed[0])
         if outcome.kept and not outcome.failed:
-            more = f" and {len(outcome.kept) - 1} more" if len(outcome.kept) > 1 else ""
-            raise NoiseDAError(
-                f"{shown(outcome.kept[0].targets[0])}{more} exist already, so nothing was done; "
-                "replace them with --overwrite"
-            )
+            raise NoiseDAError(all_there(shown(outcome.kept[0].targets[0]), len(outcome.kept)))
     what = "pairs made in" if kind == "frames" else "degraded into"
     stdout.print(f"{len(outcome.done)} {what} {shown(output)}", highlight=False, markup=False)
     if outcome.kept:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from noiseda.cli.options import TaskOption
+from noiseda.cli.options import TaskOption, tell_assumed
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -86,7 +86,7 @@ def convert(
 
         noiseda models convert derain.pth derain.safetensors
 
-        noiseda models convert my-run my-run.pth
+        noiseda models convert my-run my-run.pth  # of network.upsampling=aligned
     """
     from noiseda import checkpoint
     from noiseda.console import stdout
@@ -98,6 +98,9 @@ def convert(
     if target.exists() and not overwrite:
         raise OptionError(f"{shown(target)} exists; choose another name or pass --overwrite")
     network, info, training = _open(source, task)
+    tell_assumed(info)
+    # what is written says its task
+    info.provenance.pop(checkpoint.ASSUMED, None)
     if slim:
         training = {}
     if target.suffix.lower() in _PUBLISHED:

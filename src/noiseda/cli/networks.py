@@ -73,7 +73,11 @@ def show(
             f"licence of its code: {found.licence}",
             "options:",
             *(f"  {key}: {_shown(chosen[key])}  ({told})" for key, _, told in found.options),
-            *([f"  size: {', '.join(found.sizes)}  (sets several)"] if found.sizes else []),
+            *(
+                [f"  size: {', '.join(found.sizes)}  (sets several; none by default)"]
+                if found.sizes
+                else []
+            ),
             *cost,
         ]
     for line in lines:

@@ -35,6 +35,12 @@ def parse_memory(text: str | None) -> int | None:
     return int(float(found[1]) * _UNITS[found[2]])
 
 
+def all_there(first: object, count: int) -> str:
+    """Why nothing was done, if all of so many files exist."""
+    what = f"{first} exists" if count == 1 else f"{first} and {count - 1} more exist"
+    return f"{what} already, so nothing was done; --overwrite replaces what is there"
+
+
 def tell_assumed(info: ModelInfo) -> None:
     """Say so if nothing has told what task a model is for."""
     from noiseda.checkpoint import ASSUMED

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from noiseda.cli.options import Device, Memory, TaskOption, parse_memory, tell_assumed
+from noiseda.cli.options import (
+    Device,
+    Memory,
+    TaskOption,
+    all_there,
+    parse_memory,
+    tell_assumed,
+)
 
 if TYPE_CHECKING:
     from noiseda.restoration import Job, Restorer
@@ -87,11 +94,7 @@ def restore(
         if len(outcome.failed) == 1 and len(jobs) == 1:
             raise NoiseDAError(outcome.failed[0][1])
         if outcome.kept and not outcome.failed:
-            raise NoiseDAError(
-                f"{outcome.kept[0]}"
-                + (f" and {len(outcome.kept) - 1} more" if len(outcome.kept) > 1 else "")
-                + " exist already, so nothing was done; replace them with --overwrite"
-            )
+            raise NoiseDAError(all_there(outcome.kept[0], len(outcome.kept)))
     stdout.print(f"{len(outcome.done)} restored into {output}", highlight=False, markup=False)
     if outcome.approximate:
         stderr.print(

@@ -123,7 +123,13 @@ def spa(folder: Path, split: str, clean: Path | None) -> list[Entry]:
     name = {"train": "real_world.txt", "test": "real_test_1000.txt"}[split]
     lists = sorted(folder.rglob(name))
     if not lists:
-        return split_sided(folder, split, clean)
+        try:
+            return split_sided(folder, split, clean)
+        except DataError:
+            raise DataError(
+                f"{folder}: neither {name}, which lists the set's {split} pairs, nor a folder "
+                f"{split!r} of them in it"
+            ) from None
     return [Entry(stem, first, second) for stem, first, second in read_pairs(lists[0], 0, folder)]
 
 
