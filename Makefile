@@ -25,7 +25,7 @@ demo: setup
 	$(BIN)/noiseda demo -o demo --overwrite
 
 test: setup browser
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 $(TESTS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal $(TESTS)
 
 lint: setup
 	$(BIN)/ruff check .

@@ -18,6 +18,7 @@ import pytest
 from noiseda import images, networks
 from noiseda.checkpoint import save, write_published
 from tests.conftest import ENVIRONMENT, photo, write_photos
+from tests.end_to_end.conftest import Command
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -88,8 +89,9 @@ def prepare(folder: Path) -> None:
             archive.write(folder / "photos" / "a.png", f"{scene}/{name}")
 
 
-def test_commands(tmp_path: Path) -> None:
+def test_commands(command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     prepare(tmp_path)
+    monkeypatch.setenv("NOISEDA_CACHE", str(tmp_path / "cache"))
     text = [block.replace("\\\n", " ") for block in blocks("sh")]
     lines = [line.split("#")[0].strip() for block in text for line in block.splitlines()]
     commands = [shlex.split(line) for line in lines if line]
@@ -112,11 +114,8 @@ def test_commands(tmp_path: Path) -> None:
             arguments += ["--seeds", "1", "--minutes", "0.05"]
         if "diagnose" in arguments:
             arguments += ["--images", "4", "--patch", "16"]
-        run(
-            [sys.executable, "-m", "noiseda", *arguments],
-            tmp_path,
-            NOISEDA_CACHE=str(tmp_path / "cache"),
-        )
+        code, _, err = command(*arguments)
+        assert code == 0, (arguments, err)
     assert (tmp_path / "restored" / "b" / "c.png").exists()
     assert (tmp_path / "my-run" / "model.safetensors").exists()
     assert (tmp_path / "scores.json").exists()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -92,10 +93,14 @@ class Opened:
         places = (len(row) // 40, len(row) * 4 // 10, len(row) * 39 // 40)
         return tuple(colour(row[place]) for place in places)
 
-    def loaded(self) -> None:
-        self.page.wait_for_function(
-            "[...document.querySelectorAll('.side img')].every(i => i.complete && i.naturalWidth)"
-        )
+    def loaded(self, images: str = ".side img") -> None:
+        """Wait for the images of this selector."""
+        # not wait_for_function: what it asks again is text that the page's policy forbids to run
+        whole = "s => [...document.querySelectorAll(s)].every(i => i.complete && i.naturalWidth)"
+        deadline = time.monotonic() + 30
+        while not self.page.evaluate(whole, images):
+            assert time.monotonic() < deadline, "images do not load"
+            time.sleep(0.02)
 
     def box(self, name: str) -> dict[str, float]:
         return self.page.evaluate(

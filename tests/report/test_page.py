@@ -29,7 +29,7 @@ def test_odd_names_and_no_network(opened: Any) -> None:
     words = ("title", "sentence", "looked", "setting", "value", "stage", "loss")
     assert [word for word in words if f"{word} {shown}" not in text] == []
     assert page.page.locator("#photos button").first.get_attribute("title") == shown
-    page.page.wait_for_function("[...document.images].every(i => i.complete && i.naturalWidth)")
+    page.loaded("img")
     # the page, two sides, two to choose by, and nothing else
     assert len(page.requests) == 5
 
