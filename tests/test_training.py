@@ -182,7 +182,6 @@ def test_a_trial_of_more_than_the_memory(
     rows = trial(recipe_file)
     assert {size for size, *_ in Witness.seen} == {1}
     assert "MORE THAN THE 0 MB THAT ARE FREE: lower data.batch" in rows["peak memory"]
-    # as many parts as samples: each takes less than there is
     free.available = 2**30
     assert "FREE" not in trial(recipe_file)["peak memory"]
 
