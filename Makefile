@@ -85,7 +85,6 @@ study-degradations: setup
 study-tasks: setup
 	$(BIN)/python studies/tasks/run.py
 	$(BIN)/python studies/tasks/whole.py
-	$(BIN)/python studies/tasks/whole.py --timing
 
 study-networks: setup
 	$(BIN)/python studies/networks/run.py

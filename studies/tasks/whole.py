@@ -1,26 +1,22 @@
 """The small recipes as they ship, trained whole from fresh weights, beside vanilla as long.
 
-    .venv/bin/python studies/tasks/whole.py                   # everything: four hours on two cores
+    .venv/bin/python studies/tasks/whole.py                   # everything: three hours on two cores
     .venv/bin/python studies/tasks/whole.py --tasks derain    # a part
-    .venv/bin/python studies/tasks/whole.py --timing          # what a step takes: a minute a task
 
 Data: ../shared/data beside the project, or $NOISEDA_DATA. Runs, which are resumed, go to
-runs/tasks-whole, results to whole/ in this folder. For timing, nothing else should run.
+runs/tasks-whole, results to whole/ in this folder. The trainings' wall time is measured: nothing
+else should run. Of a training that was interrupted it is not known.
 """
 
 from __future__ import annotations
 
 import argparse
-import itertools
 import json
-import statistics
-import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import lightning
 import torch
 from run import keys_given
 from summary import readme
@@ -34,7 +30,8 @@ from noiseda.training import Recipe, is_finished, read_recipe, resume, train
 RUNS = (HERE.parents[1] / "runs" / "tasks-whole").resolve()
 # what the recipe says, and what it must be better than
 OBJECTIVES = ("noise-space", "vanilla")
-WARM_UP, TIMED = 4, 36
+# of a run folder: what its training took, if it went through in one go
+WALL = "wall.json"
 
 
 def recipe_of(task: str, objective: str, changes: dict[str, Any]) -> Recipe:
@@ -60,44 +57,28 @@ def trained(folder: Path, recipe: Recipe) -> Path:
             return folder
         run = resume(folder, f"{recipe.name}, {recipe.objective['name']}")
     else:
+        begin = time.perf_counter()
         run = train(recipe, folder, f"{recipe.name}, {recipe.objective['name']}")
+        if run.finished:
+            wall = {"seconds": time.perf_counter() - begin, "threads": torch.get_num_threads()}
+            (folder / WALL).write_text(json.dumps(wall))
     if not run.finished:
         raise SystemExit(130)
     return folder
 
 
-class Pace(lightning.Callback):
-    """The moments at which steps end."""
-
-    def __init__(self) -> None:
-        self.moments: list[float] = []
-
-    def on_train_batch_end(self, *_: Any) -> None:
-        self.moments.append(time.perf_counter())
-
-
-def step_seconds(recipe: Recipe) -> float:
-    """The median of a short training, after its first steps."""
-    images = (WARM_UP + TIMED) * recipe.data.batch
-    pace = Pace()
-    with tempfile.TemporaryDirectory() as folder:
-        training = recipe.training.model_copy(update={"images": images})
-        train(recipe.model_copy(update={"training": training}), Path(folder) / "run", "", [pace])
-    times = [end - begin for begin, end in itertools.pairwise(pace.moments[WARM_UP:-1])]
-    return statistics.median(times)
-
-
 def measure(task: str, recipes: dict[str, Recipe], runs: Path) -> dict[str, Any]:
-    """Scores of the trained networks, and of the images as they are."""
+    """Scores and wall times of the trained networks; scores of the images as they are."""
     held_out = HeldOut(recipes["vanilla"])
     results: dict[str, Any] = {
         "protocol": held_out.protocol,
         "input": held_out.scores(without_training(lambda image: image), lambda: None)["target"],
     }
     for name, recipe in recipes.items():
-        model = load(trained(runs / task / name, recipe))
-        scores = held_out.scores(model, lambda: None)["target"]
-        results[name] = {"steps": recipe.steps, "scores": scores}
+        folder = trained(runs / task / name, recipe)
+        scores = held_out.scores(load(folder), lambda: None)["target"]
+        wall = json.loads((folder / WALL).read_text()) if (folder / WALL).exists() else None
+        results[name] = {"steps": recipe.steps, "wall": wall, "scores": scores}
     return results
 
 
@@ -106,7 +87,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--tasks", default=",".join(TARGETS))
-    parser.add_argument("--timing", action="store_true", help="measure the steps alone")
     parser.add_argument("--set", action="append", default=[], help="key=value of the recipe")
     parser.add_argument("--runs", type=Path, default=RUNS)
     parser.add_argument("--output", type=Path, default=HERE, help="of results and README")
@@ -114,14 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for task in given.tasks.split(","):
         recipes = {name: recipe_of(task, name, keys_given(given.set)) for name in OBJECTIVES}
         path = given.output / "whole" / f"{task}.json"
-        results = json.loads(path.read_text()) if path.exists() else {"task": task}
-        if given.timing:
-            results["timing"] = {
-                "threads": torch.get_num_threads(),
-                "seconds": {name: step_seconds(recipe) for name, recipe in recipes.items()},
-            }
-        else:
-            results |= measure(task, recipes, given.runs)
+        results = {"task": task, **measure(task, recipes, given.runs)}
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(results, indent=1) + "\n")
         (given.output / "README.md").write_text(readme(given.output))
