@@ -34,7 +34,7 @@ STUDY = SimpleNamespace(**runpy.run_path(str(HERE.parent / "adaptation" / "targe
 RUNS: Path = STUDY.RUNS.parent / "adapt"
 STARTS = {
     "shipped": shipped_model("denoise"),
-    "vanilla": STUDY.RUNS.parent / "first-run" / "vanilla-0",
+    "vanilla": STUDY.START,
 }
 MINUTES = 15.0
 

@@ -12,17 +12,15 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
-from pathlib import Path
 
 from summary import part, readme, results
-from targets import DATA, HERE, RUNS, TARGETS, keys
+from targets import HERE, RUNS, START, TARGETS, keys
 
 from noiseda import images
 from noiseda.comparison import Comparison
-from noiseda.training import is_finished, read_recipe, resume, train
+from noiseda.training import read_recipe
 
 RECIPE = HERE / "recipe.yaml"
-START = (RUNS.parent / "first-run" / "vanilla-0").resolve()
 # of each continuation at equal wall time
 MINUTES = 5.0
 TRAINED = (
@@ -46,23 +44,12 @@ ABLATION = (
 TABLES = {"equal-time": (*METHODS, *RIVALS), "equal-steps": METHODS}
 
 
-def start() -> Path:
-    """The vanilla network of studies/first-run, trained if it is not there."""
-    clean = [str(DATA / "bsds500" / part) for part in ("train", "test")]
-    recipe = read_recipe(HERE.parent / "first-run" / "recipe.yaml", {"data.clean": clean})
-    if not START.exists():
-        train(recipe, START, "start")
-    elif not is_finished(START):
-        resume(START, "start")
-    return START
-
-
 def compare(target: str, view: str, methods: list[str], seed: int) -> None:
     """One table's part of a seed, beside what its result file has of other methods.
 
     The file stands in for run folders that are gone: nothing that was scored is trained again.
     """
-    recipe = read_recipe(RECIPE, {**keys(target), "training.start": str(start())})
+    recipe = read_recipe(RECIPE, {**keys(target), "training.start": str(START)})
     # a folder for each view, as their results may have come from different machines
     folder, output = RUNS / f"{target}-{view}", part(target, view, seed)
     earlier = results(view).get(target)

@@ -18,6 +18,9 @@ from noiseda.random import generator
 HERE = Path(__file__).resolve().parent
 DATA = Path(os.environ.get("NOISEDA_DATA", HERE.parents[2] / "shared" / "data"))
 RUNS = (HERE.parents[1] / "runs" / "adaptation").resolve()
+# The vanilla network of studies/first-run, seed 0. It is kept, as the same training ends elsewhere
+# on another machine (36.89 to 37.09 dB on RENOIR), which is more than some methods differ.
+START = HERE / "start.safetensors"
 # strong noise of a camera at high sensitivity
 CAMERA = {"name": "camera", "shot": (0.006, 0.02), "read": (0.02, 0.04)}
 # of the photos of BSDS500 val, in the order of their names

@@ -11,8 +11,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from run import RECIPE, start
-from targets import HERE, RUNS, keys, split
+from run import RECIPE
+from targets import HERE, RUNS, START, keys, split
 
 from noiseda.comparison import Comparison
 from noiseda.files import write_whole
@@ -41,7 +41,7 @@ GRIDS: dict[str, list[dict[str, Any]]] = {
 
 
 def tune() -> None:
-    recipe = read_recipe(RECIPE, {**keys(TARGET), "training.start": str(start())})
+    recipe = read_recipe(RECIPE, {**keys(TARGET), "training.start": str(START)})
     base = recipe.compare.methods if recipe.compare else {}
     settings = {
         f"{name}-{number}": {**(base.get(name) or {}), "name": name, **options}
@@ -57,7 +57,7 @@ def tune() -> None:
             "degraded": {"folder": noisy, "include": names[_PHOTOS:]},
             "clean": str(recipe.data.truth[0]),
         },
-        "training.start": str(start()),
+        "training.start": str(START),
         "compare.methods": settings,
     }
     recipe = read_recipe(RECIPE, changed)

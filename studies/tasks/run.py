@@ -19,13 +19,14 @@ from typing import Any
 import pyvips
 import yaml
 from summary import readme
-from targets import BSDS, HERE, TARGETS, keys
+from targets import HERE, TARGETS, keys
 
 from noiseda.comparison import Comparison
-from noiseda.training import Recipe, is_finished, read_recipe, resume, train
+from noiseda.training import Recipe, is_finished, read_recipe
 
 RUNS = (HERE.parents[1] / "runs").resolve()
-START = RUNS / "first-run" / "vanilla-0"
+# of denoising; see studies/adaptation/targets.py
+START = HERE.parent / "adaptation" / "start.safetensors"
 SEEDS = (0, 1)
 METHODS = ("input", "start", "vanilla", "noise-space", "oracle")
 VIEW = "equal-steps"
@@ -34,20 +35,9 @@ VIEW = "equal-steps"
 def recipe_of(task: str, changes: dict[str, Any], most: int | None = None) -> Recipe:
     """The small recipe of the task as the study has it."""
     if task == "denoise" and "training.start" not in changes:
-        changes = {"training.start": str(start()), **changes}
+        changes = {"training.start": str(START), **changes}
     settings = yaml.safe_load((HERE / "settings.yaml").read_text())
     return read_recipe(f"{task}-small", {**settings, **keys(task, most), **changes})
-
-
-def start() -> Path:
-    """The vanilla network of studies/first-run, trained if it is not there."""
-    if not START.exists():
-        clean = [str(BSDS / part) for part in ("train", "test")]
-        recipe = read_recipe(HERE.parent / "first-run" / "recipe.yaml", {"data.clean": clean})
-        train(recipe, START, "start")
-    elif not is_finished(START):
-        resume(START, "start")
-    return START
 
 
 def compare(

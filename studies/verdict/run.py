@@ -41,7 +41,7 @@ STUDY = SimpleNamespace(**runpy.run_path(str(HERE.parent / "adaptation" / "targe
 RUNS: Path = STUDY.RUNS
 # of both studies: what their networks started from
 STARTS = {
-    "vanilla": RUNS.parent / "first-run" / "vanilla-0",
+    "vanilla": STUDY.START,
     "shipped": shipped_model("denoise"),
 }
 # photos of a target that a run is judged on
