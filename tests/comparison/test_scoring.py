@@ -15,9 +15,9 @@ from torch import Tensor
 from noiseda import classical, degradations, images
 from noiseda.checkpoint import TASKS
 from noiseda.comparison.methods import UNTRAINED
-from noiseda.comparison.scoring import PROTOCOLS, HeldOut, without_training
+from noiseda.comparison.scoring import HeldOut, without_training
 from noiseda.errors import DataError, NoiseDAError, OptionError
-from noiseda.evaluation import evaluate, evaluate_folders, to_json
+from noiseda.evaluation import TASK_PROTOCOLS, evaluate, evaluate_folders, to_json
 from noiseda.random import generator
 from noiseda.training import read_recipe
 
@@ -63,7 +63,7 @@ def test_scores_are_those_of_evaluate(compare_file: Path) -> None:
 
 
 def test_each_task_has_its_protocol(compare_file: Path) -> None:
-    assert set(PROTOCOLS) == set(TASKS)
+    assert set(TASK_PROTOCOLS) == set(TASKS)
     home = compare_file.parent / "held-out"
     degradation = {"derain": "rain", "deblur": "motion-blur"}
     for task, name in degradation.items():

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from noiseda.checkpoint import open_model
 from noiseda.errors import RunError
 from noiseda.training import read_recipe
 from tests.conftest import write_photos
@@ -103,7 +104,12 @@ def test_small_recipes_trained_whole(study: dict[str, Any], tmp_path: Path) -> N
     for name in ("noise-space", "vanilla"):
         assert results[name]["steps"] == 2
         assert results[name]["wall"]["seconds"] > 0
-        assert len(results[name]["scores"]["images"]) == 2
+        scores = results[name]["scores"]
+        assert len(scores["images"]) == 2
+        # training itself validates by the protocol of the task
+        validated = open_model(tmp_path / "runs" / "derain" / name)[1].scores["validation"]
+        assert validated["protocol"] == scores["protocol"] == "y"
+        assert validated["psnr"] == pytest.approx(scores["mean"]["psnr"], abs=1e-6)
     with pytest.raises(RunError, match="of another recipe"):
         whole["main"]([*options, "--set", "training.images=6"])
     page = (tmp_path / "README.md").read_text()

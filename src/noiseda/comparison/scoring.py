@@ -14,14 +14,12 @@ from torch import Tensor
 from noiseda import images
 from noiseda.data import select
 from noiseda.errors import DataError, OptionError
-from noiseda.evaluation import check_sizes, evaluate, pair, to_json
+from noiseda.evaluation import TASK_PROTOCOLS, check_sizes, evaluate, pair, to_json
 from noiseda.files import write_whole
 from noiseda.random import generator
 from noiseda.training import Recipe
 from noiseda.training.sources import degradation, source_pairs
 
-PROTOCOLS = {"denoise": "rgb", "derain": "y", "deblur": "rgb"}
-"""By task, the protocol of its scores: what its benchmarks are commonly reported in."""
 # of the degradation of source images: the same for every comparison
 _SEED = 0
 
@@ -49,7 +47,7 @@ class HeldOut:
     """
 
     def __init__(self, recipe: Recipe) -> None:
-        self.protocol = PROTOCOLS[recipe.task]
+        self.protocol = TASK_PROTOCOLS[recipe.task]
         validation = recipe.data.validation
         if validation is None:
             raise OptionError(

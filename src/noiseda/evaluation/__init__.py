@@ -17,12 +17,13 @@ from noiseda.evaluation.folders import (
 )
 from noiseda.evaluation.metrics import psnr, ssim, to_8_bit, to_luma
 from noiseda.evaluation.perceptual import lpips
-from noiseda.evaluation.protocols import PROTOCOLS, Metric, Protocol, protocol
+from noiseda.evaluation.protocols import PROTOCOLS, TASK_PROTOCOLS, Metric, Protocol, protocol
 from noiseda.evaluation.report import table, to_json, write_csv, write_json
 from noiseda.evaluation.sidd import evaluate_blocks, is_blocks
 
 __all__ = [
     "PROTOCOLS",
+    "TASK_PROTOCOLS",
     "Metric",
     "Progress",
     "Protocol",

@@ -165,6 +165,10 @@ PROTOCOLS: dict[str, Protocol] = {
 }
 
 
+TASK_PROTOCOLS = {"denoise": "rgb", "derain": "y", "deblur": "rgb"}
+"""By task, what its benchmarks are commonly reported in."""
+
+
 def protocol(name: str) -> Protocol:
     """The protocol called `name`.
 

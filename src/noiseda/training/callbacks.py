@@ -17,7 +17,7 @@ from rich.progress import Progress, TaskID
 from noiseda import images
 from noiseda.checkpoint import ModelInfo
 from noiseda.console import progress_bar
-from noiseda.evaluation import protocol
+from noiseda.evaluation import TASK_PROTOCOLS, protocol
 from noiseda.restoration import Restorer
 from noiseda.training.module import TrainingModule
 
@@ -94,7 +94,8 @@ class ProgressBar(Callback):
             metrics = trainer.callback_metrics
             note = f"loss {float(metrics['train/loss']):.4f}"
             if "validation/psnr" in metrics:
-                note += f"  validation {float(metrics['validation/psnr']):.2f} dB"
+                judged = TASK_PROTOCOLS[pl_module.recipe.task]
+                note += f"  validation {float(metrics['validation/psnr']):.2f} dB [{judged}]"
             self._bar.update(self._task, advance=self._batch, note=note)
 
     @contextlib.contextmanager
@@ -144,15 +145,13 @@ class LogTerms(Callback):
 
 
 class Validate(Callback):
-    """Score the averaged weights on images with ground truth, in the protocol "rgb".
+    """Score the averaged weights on images with ground truth, by the protocol of the task.
 
     Args:
         pairs: (name, degraded, clean) image files.
         every: steps between validations; the last step is always validated.
         bar: where it shows.
     """
-
-    PROTOCOL = "rgb"
 
     def __init__(self, pairs: list[tuple[str, Path, Path]], every: int, bar: ProgressBar) -> None:
         self.pairs = pairs
@@ -178,7 +177,7 @@ class Validate(Callback):
         network = module.averaged
         info = ModelInfo(network=network.name, options=network.options)
         restorer = Restorer(network, info, module.device)
-        judge = protocol(self.PROTOCOL)
+        judge = protocol(TASK_PROTOCOLS[module.recipe.task])
         sums: dict[str, float] = {}
         for _, degraded, clean in self.pairs:
             restored = images.to_tensor(restorer.pixels(images.read(degraded).pixels))

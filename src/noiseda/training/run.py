@@ -22,6 +22,7 @@ from noiseda.checkpoint import PREDICTOR, open_model, save
 from noiseda.console import progress_bar
 from noiseda.data import BatchNumbers, loader
 from noiseda.errors import NonFiniteLossError, OptionError, RunError
+from noiseda.evaluation import TASK_PROTOCOLS
 from noiseda.training.callbacks import (
     LastCheckpoint,
     LogTerms,
@@ -173,7 +174,7 @@ def _fit(
                 task = final.add_task("validating", total=len(prepared.validation), note="")
                 means = validate.score(module, lambda: final.advance(task))
             scores["validation"] = {
-                "protocol": validate.PROTOCOL,
+                "protocol": TASK_PROTOCOLS[recipe.task],
                 **means,
                 "images": len(prepared.validation),
             }
