@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from noiseda.adaptation import DANN, DSN
-from noiseda.adaptation.adversarial import accuracy, domain_loss, frozen, reverse
+from noiseda.adaptation.adversarial import DomainClassifier, accuracy, domain_loss, frozen, reverse
 from noiseda.adaptation.dsn import difference, scale_invariant
 from noiseda.adaptation.features import encode, restore
 from noiseda.random import generator
@@ -141,6 +141,13 @@ def test_dsn_loss_is_the_weighted_sum() -> None:
     parts = terms["restoration"] + terms["similarity"]
     parts = parts + 0.3 * terms["reconstruction"] + 0.7 * terms["difference"]
     torch.testing.assert_close(terms["loss"], parts)
+
+
+def test_louder_features_are_no_louder_verdict() -> None:
+    """Else the features would grow without end, as their network is rewarded for wrong verdicts."""
+    classifier, features = DomainClassifier(4, 8), torch.rand(2, 4, 8, 8)
+    torch.testing.assert_close(classifier(1e3 * features), classifier(features))
+    assert torch.isfinite(classifier(0 * features)).all()
 
 
 # --- the toy ----------------------------------------------------------------------------------

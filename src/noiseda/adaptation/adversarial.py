@@ -66,6 +66,11 @@ class DomainClassifier(nn.Module):
     Two 3×3 convolutions, the mean over all positions and one linear layer: what tells domains of
     degraded images apart is in every patch, wherever it lies.
 
+    It sees the features of a batch, of both domains, divided by their root mean square. Nothing
+    bounds a restoration network's features, and without this the reversed gradient makes them grow
+    until a wrong verdict is as loud as can be, and the network is gone; how strong those of one
+    domain are beside the other's stays visible.
+
     Args:
         channels: of the features.
         width: of the hidden layers.
@@ -82,6 +87,7 @@ class DomainClassifier(nn.Module):
         self.verdict = nn.Linear(width, 1)
 
     def forward(self, features: Tensor) -> Tensor:
+        features = features / features.square().mean().sqrt().clamp_min(1e-6)
         return self.verdict(self.local(features).mean(dim=(2, 3)))
 
 
