@@ -7,7 +7,9 @@ import time
 from collections.abc import Callable
 
 import pytest
+import typer
 
+from noiseda.cli import Commands
 from noiseda.console import PlainProgress, progress_bar
 
 
@@ -16,6 +18,23 @@ def wait(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.005)
+
+
+def test_no_command_is_stopped_without_a_word() -> None:
+    commands = typer.Typer(cls=Commands)
+
+    @commands.command()
+    def stopped() -> None:
+        raise KeyboardInterrupt
+
+    @commands.command()
+    def told() -> None:
+        raise typer.Exit(130)
+
+    # which the program answers with "interrupted"
+    with pytest.raises(typer.Abort):
+        commands(["stopped"], standalone_mode=False)
+    assert commands(["told"], standalone_mode=False) == 130
 
 
 def test_quick_things_are_not_mentioned(capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,7 +13,7 @@ import torch
 from noiseda import checkpoint, images, networks
 from noiseda.checkpoint import ModelInfo
 from noiseda.errors import ImageError, OptionError
-from noiseda.restoration import Restorer, measure, plan_jobs, restore_files
+from noiseda.restoration import Job, Restorer, measure, plan_jobs, restore_files
 from noiseda.restoration.restorer import default_memory
 from tests.conftest import ENVIRONMENT, photo, write_photos
 
@@ -76,6 +76,19 @@ def test_a_folder_with_photos_that_cannot_be_done(tmp_path: Path) -> None:
         assert reason.startswith(f"{path}: ")
         assert len(reason.splitlines()) == 1
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["b.png", "d.png"]
+
+
+def test_stopped_between_two_photos(tmp_path: Path) -> None:
+    write_photos(tmp_path / "in", ["a.png", "b.png", "c.png"], (8, 8))
+
+    def started(job: Job) -> None:
+        if job.source.name == "b.png":
+            raise KeyboardInterrupt
+
+    jobs = plan_jobs([tmp_path / "in"], tmp_path / "out")
+    outcome = restore_files(restorer(100 * 2**20), jobs, started=started)
+    assert outcome.interrupted
+    assert [path.name for path in outcome.done] == ["a.png"]
 
 
 def test_weights_that_overflow_name_the_photo(tmp_path: Path) -> None:

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from noiseda import images
-from noiseda.degradations import DEGRADATIONS
+from noiseda.degradations import DEGRADATIONS, build
+from noiseda.degradations.files import Work, degrade_files
 from tests.conftest import photo, write_photos
 from tests.end_to_end.conftest import Command
 
@@ -24,6 +25,19 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture
 def clean(tmp_path: Path) -> Path:
     return write_photos(tmp_path / "clean", ["a.png", "b/a.png", "b/c.png"])
+
+
+def test_stopped_between_two_images(clean: Path, tmp_path: Path) -> None:
+    names = ["a.png", "b/a.png", "b/c.png"]
+    work = [Work((clean / name,), (tmp_path / "out" / name,), name) for name in names]
+
+    def started(target: Path) -> None:
+        if target == work[1].targets[0]:
+            raise KeyboardInterrupt
+
+    outcome = degrade_files(build("gaussian"), work, 0, False, started)
+    assert outcome.interrupted
+    assert outcome.done == work[:1]
 
 
 @pytest.mark.parametrize("kind", ["gaussian", "camera", "matched", "rain", "motion-blur"])

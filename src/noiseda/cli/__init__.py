@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
 
 from noiseda import runtime
 from noiseda.cli.adapt import adapt
@@ -25,8 +27,21 @@ __all__ = ["app", "main"]
 
 _OUT_OF_MEMORY = "out of memory; allow less with --memory, or set a smaller patch or batch"
 
+
+class Commands(TyperGroup):
+    """The commands, of which none ends without a word when the user stops it."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            # typer would end with 130 and say nothing
+            raise typer.Abort from None
+
+
 app = typer.Typer(
     name="noiseda",
+    cls=Commands,
     help="Restore real photos with networks that were adapted to such photos without clean "
     "counterparts.",
     no_args_is_help=True,

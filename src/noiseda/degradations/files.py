@@ -158,25 +158,26 @@ def degrade_files(
         started: called with the first target before it is worked on.
     """
     outcome = Degraded()
-    for one in work:
-        missing = [target for target in one.targets if overwrite or not target.exists()]
-        if not missing:
-            outcome.kept.append(one)
-            continue
-        if started:
-            started(one.targets[0])
-        try:
-            _refuse_unwritable(one.targets)
-            if isinstance(degradation, Frames):
-                _average(one, missing)
-            else:
-                _degrade(degradation, one, seed)
-            outcome.done.append(one)
-        except ImageError as error:
-            outcome.failed.append(str(error))
-        except KeyboardInterrupt:
-            outcome.interrupted = True
-            break
+    try:
+        for one in work:
+            missing = [target for target in one.targets if overwrite or not target.exists()]
+            if not missing:
+                outcome.kept.append(one)
+                continue
+            if started:
+                started(one.targets[0])
+            try:
+                _refuse_unwritable(one.targets)
+                if isinstance(degradation, Frames):
+                    _average(one, missing)
+                else:
+                    _degrade(degradation, one, seed)
+                outcome.done.append(one)
+            except ImageError as error:
+                outcome.failed.append(str(error))
+    except KeyboardInterrupt:
+        # wherever it comes, also between two images
+        outcome.interrupted = True
     return outcome
 
 

@@ -142,25 +142,26 @@ def restore_files(
         advance: called with the number of pixels done since the last call.
     """
     outcome = Outcome()
-    for job in jobs:
-        if job.target.exists() and not overwrite:
-            outcome.kept.append(job.target)
-            continue
-        if started:
-            started(job)
-        try:
-            exact = _restore(restorer, job, strength, advance)
-            outcome.done.append(job.target)
-            if not exact:
-                outcome.approximate.append(job.target)
-        except (ImageError, OptionError) as error:
-            # an OptionError: this photo is too large for the memory, another may not be
-            outcome.failed.append((job.source, str(error)))
-            if isinstance(error, WriteError):
-                outcome.unwritten.append(job.source)
-        except KeyboardInterrupt:
-            outcome.interrupted = True
-            break
+    try:
+        for job in jobs:
+            if job.target.exists() and not overwrite:
+                outcome.kept.append(job.target)
+                continue
+            if started:
+                started(job)
+            try:
+                exact = _restore(restorer, job, strength, advance)
+                outcome.done.append(job.target)
+                if not exact:
+                    outcome.approximate.append(job.target)
+            except (ImageError, OptionError) as error:
+                # an OptionError: this photo is too large for the memory, another may not be
+                outcome.failed.append((job.source, str(error)))
+                if isinstance(error, WriteError):
+                    outcome.unwritten.append(job.source)
+    except KeyboardInterrupt:
+        # wherever it comes, also between two photos
+        outcome.interrupted = True
     return outcome
 
 
