@@ -89,7 +89,9 @@ def demo(results: Results) -> str:
 
 def adaptation(results: Results) -> str:
     results.get("studies/adaptation/results/renoir-equal-time-0.json", "summary")
-    known = ADAPTATION.results("equal-time", results.root / "studies" / "adaptation")
+    known = ADAPTATION.results(
+        "equal-time", ADAPTATION.TARGETS, results.root / "studies" / "adaptation"
+    )
     lines = [
         "**Adaptation on photos whose ground truth it never sees** "
         "([study](studies/adaptation/README.md)):",

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from noiseda import degradations, images
 from noiseda.data import (
@@ -273,6 +275,65 @@ def test_a_sample_depends_on_seed_and_number_only(samples: TrainingSamples) -> N
     assert alone.keys() == {"clean", "synthetic", "number"}
     assert torch.equal(alone["clean"], late["clean"])
     assert torch.equal(alone["synthetic"], late["synthetic"])
+
+
+def ramp(samples: TrainingSamples, number: int) -> tuple[float, float]:
+    """The slope of a crop of a picture that rises by 1 of 255 from column to column, and how far
+    from even it is, away from the picture's borders."""
+    sample: Any = samples[number]
+    assert sample["clean"].shape == (3, 16, 16)
+    assert sample["clean"].min() >= 0
+    assert sample["clean"].max() <= 1
+    # columns may have become rows
+    rises = [255 * sample["clean"][2].diff(dim=axis) for axis in (0, 1)]
+    steep = max(rises, key=lambda rise: float(rise.abs().mean())).abs()
+    return float(steep.mean()), float(steep.max() - steep.min())
+
+
+@pytest.mark.parametrize("degradation", ["gaussian", "motion-blur"])
+def test_clean_crops_are_enlarged(tmp_path: Path, degradation: str) -> None:
+    store = stored(tmp_path, position(0, 200, 250))
+    build = degradations.build(degradation)
+
+    def slopes(low: float, high: float) -> list[float]:
+        made = TrainingSamples(store, None, None, build, 16, seed=3, enlarge=(low, high))
+        found = [ramp(made, number) for number in range(40)]
+        # bicubic interpolation keeps what is linear; crops at the borders see a reflection
+        return [slope for slope, uneven in found if uneven < 1e-3]
+
+    for factor in (1.0, 2.0, 2.7):
+        found = slopes(factor, factor)
+        assert len(found) > 20
+        assert found == pytest.approx([1 / factor] * len(found), abs=1e-4)
+    factors = 1 / np.array(slopes(1, 4))
+    assert factors.min() < 1.4
+    assert factors.max() > 2.8
+    # as many below as above the middle of the logarithm
+    assert 0.3 < (factors < 2).mean() < 0.7
+    assert slopes(1, 4) == slopes(1, 4)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    factor=st.floats(1, 8),
+    patch=st.integers(8, 40),
+    height=st.integers(1, 30),
+    width=st.integers(1, 30),
+    number=st.integers(0, 9),
+)
+def test_images_of_any_size_are_enlarged(
+    tmp_path_factory: pytest.TempPathFactory,
+    factor: float,
+    patch: int,
+    height: int,
+    width: int,
+    number: int,
+) -> None:
+    store = stored(tmp_path_factory.mktemp("any"), photo(height, width))
+    build = degradations.build("gaussian")
+    made = TrainingSamples(store, None, None, build, patch, seed=3, enlarge=(factor, factor))
+    sample: Any = made[number]
+    assert sample["clean"].shape == sample["synthetic"].shape == (3, patch, patch)
 
 
 def test_workers_and_ranks_make_the_same_batches(samples: TrainingSamples) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -11,6 +12,8 @@ from noiseda.comparison import notes, summarise, tables_text
 
 HERE = Path(__file__).parent
 TARGETS = ("renoir", "polyu", "camera")
+# not what the goals are measured on, but what the choices made on those lead to elsewhere
+FURTHER = ("indoor", "renoir-strong")
 # where the photos' noise is weak, the first is the second, step for step
 SAME = {"two-scale-judged": "two-scale"}
 VIEWS = {"equal-steps": "equal steps", "equal-time": "equal wall time"}
@@ -21,10 +24,12 @@ def part(target: str, view: str, seed: int, folder: Path = HERE) -> Path:
     return folder / "results" / f"{target}-{view}-{seed}.json"
 
 
-def results(view: str, folder: Path = HERE) -> dict[str, dict[str, Any]]:
+def results(
+    view: str, targets: Sequence[str] = (*TARGETS, *FURTHER), folder: Path = HERE
+) -> dict[str, dict[str, Any]]:
     """By target, of those that were measured: the results of all seeds as one."""
     found = {}
-    for target in TARGETS:
+    for target in targets:
         files = sorted((folder / "results").glob(f"{target}-{view}-*.json"))
         if files:
             found[target] = together([json.loads(path.read_text()) for path in files])
@@ -120,14 +125,18 @@ def tuning(file: Path = HERE / "tuning.json") -> list[str]:
 def readme() -> str:
     parts = ["# Adaptation on real photos", (HERE / "about.md").read_text().strip()]
     tables = {view: results(view) for view in VIEWS}
-    for view, known in tables.items():
-        if known:
-            parts.append("\n".join(overview(known, view)))
-    for target in TARGETS:
+    for targets in (TARGETS, FURTHER):
+        for view, every in tables.items():
+            known = {target: every[target] for target in targets if target in every}
+            if known:
+                parts.append("\n".join(overview(known, view)))
+    for target in (*TARGETS, *FURTHER):
         found = [known[target] for known in tables.values() if target in known]
         if found:
             parts += [f"## {target}", *(tables_text(one) for one in found)]
-            parts += ["\n\n".join(notes(found[-1])), _picture(target)]
+            parts.append("\n\n".join(notes(found[-1])))
+            if (HERE / f"{target}-picture.jpg").exists():
+                parts.append(_picture(target))
     if (HERE / "tuning.json").exists():
         parts += ["## Settings", (HERE / "tuning.md").read_text().strip(), "\n".join(tuning())]
     parts.append((HERE / "tried.md").read_text().strip())

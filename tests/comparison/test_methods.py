@@ -87,6 +87,17 @@ def test_noise_as_it_is_measured(compare_file: Path) -> None:
         methods(read_recipe(compare_file, wrong), "measured")
 
 
+def test_enlarged_source_images(compare_file: Path) -> None:
+    entry = {"name": "vanilla", "degradation": "gaussian", "enlarge": [1, 3]}
+    recipe = read_recipe(compare_file, {"compare.methods.softer": entry})
+    found = methods(recipe, "softer")
+    assert found["softer"].data.enlarge == (1, 3)
+    assert found["vanilla"].data.enlarge == recipe.data.enlarge == (1, 1)
+    wrong = {"compare.methods.softer": {**entry, "enlarge": [0.5, 1]}}
+    with pytest.raises(OptionError, match=r"'softer': data.enlarge.0: .*greater than"):
+        methods(read_recipe(compare_file, wrong), "softer")
+
+
 def test_an_objective_that_cannot_train_the_recipes_network(compare_file: Path) -> None:
     recipe = read_recipe(compare_file, {"network.value_range": "signed"})
     (method,) = trained(recipe, ["ap-bsn"])[1:]

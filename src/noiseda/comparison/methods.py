@@ -132,7 +132,7 @@ def _method(recipe: Recipe, name: str) -> Method:
             "of the compare section"
         )
     network = entry.pop("network", None)
-    degradation = entry.pop("degradation", None)
+    degradation, enlarge = entry.pop("degradation", None), entry.pop("enlarge", None)
     fixed = {VANILLA: VANILLA, ORACLE: _ORACLE_OBJECTIVE}.get(name)
     objective = entry.pop("name", fixed or name)
     if objective != (fixed or objective):
@@ -140,6 +140,10 @@ def _method(recipe: Recipe, name: str) -> Method:
     options = _objective(recipe, objective, entry)
     if degradation is not None:
         recipe = _degraded(recipe, name, degradation)
+    if enlarge is not None:
+        content = recipe.model_dump()
+        content["data"]["enlarge"] = enlarge
+        recipe = _validated(content, name)
     resolved = _changed(recipe, name, options, training, network)
     built = _built(resolved)
     if network is None and built.own_network not in (None, recipe.network["name"]):

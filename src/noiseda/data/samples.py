@@ -5,6 +5,7 @@ Sample `number` of a run is a function of the run's seed and that number alone.
 
 from __future__ import annotations
 
+import math
 import signal
 import threading
 from collections.abc import Iterator
@@ -13,16 +14,20 @@ from typing import TypedDict
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from noiseda.data.store import Store
 from noiseda.degradations import Degradation
+from noiseda.degradations.base import log_uniform
 from noiseda.errors import DataError
 from noiseda.random import generator
 
 # whose crops are those of another role
 _STREAMS = {"truth": "real", "taught": "real", "synthetic": "clean"}
+# pixels on each side of what is enlarged, as bicubic interpolation looks so far
+_EDGE = 2
 
 
 class Sample(TypedDict, total=False):
@@ -75,6 +80,17 @@ def to_image(crop: np.ndarray) -> Tensor:
     return torch.from_numpy(crop).permute(2, 0, 1).contiguous().float().div_(255)
 
 
+def enlarged(image: Tensor, factor: float, size: int) -> Tensor:
+    """The middle of an image, enlarged by bicubic interpolation: 3×H×W to 3×size×size, in [0, 1].
+    H and W times the factor must be at least `size`."""
+    # antialiasing changes nothing where an image grows but the kernel, to Keys' (1981), which keeps
+    # what is linear
+    larger = F.interpolate(image[None], scale_factor=factor, mode="bicubic", antialias=True)
+    top, left = ((length - size) // 2 for length in larger.shape[-2:])
+    # bicubic interpolation overshoots at edges
+    return larger[0, :, top : top + size, left : left + size].clamp(0, 1)
+
+
 class TrainingSamples(Dataset[Sample]):
     """All samples of a run, by running number.
 
@@ -88,6 +104,8 @@ class TrainingSamples(Dataset[Sample]):
         truth: ground truth of `real`, image by image, or None; its crops are those of `real`.
         synthetic: degraded counterparts of `clean`, image by image, or None; the crops are those
             of `clean`.
+        enlarge: range of the factor by which clean crops are enlarged before they are degraded,
+            drawn log-uniformly for each sample; not with `synthetic`.
 
     Raises:
         DataError: `truth` and `real`, or `synthetic` and `clean`, are not images of the same sizes.
@@ -103,6 +121,7 @@ class TrainingSamples(Dataset[Sample]):
         seed: int,
         truth: Store | None = None,
         synthetic: Store | None = None,
+        enlarge: tuple[float, float] = (1.0, 1.0),
     ) -> None:
         if truth is not None and (real is None or real.shapes != truth.shapes):
             raise DataError("ground truth: not of the same sizes, image by image, as the photos")
@@ -118,6 +137,7 @@ class TrainingSamples(Dataset[Sample]):
         self.degradation = degradation
         self.patch = patch
         self.seed = seed
+        self.enlarge = enlarge
 
     def __getitem__(self, number: int) -> Sample:
         sample: Sample = {"number": number}
@@ -125,15 +145,28 @@ class TrainingSamples(Dataset[Sample]):
             if store is not None:
                 # a stream each: having real photos or not must not change the synthetic pairs
                 stream = _STREAMS.get(role, role)
-                margin = self.margin if role == "clean" else 0
                 source = generator(self.seed, number, stream)
-                sample[role] = to_image(random_crop(store, self.patch, source, margin))
+                crop = self._clean if role == "clean" else self._crop
+                sample[role] = crop(store, number, source)
         if "clean" in sample and "synthetic" not in sample and self.degradation is not None:
             source = generator(self.seed, number, "degradation")
             wide = sample["clean"]
             sample["synthetic"] = self._middle(self.degradation(wide, source))
             sample["clean"] = self._middle(wide)
         return sample
+
+    def _crop(self, store: Store, number: int, source: torch.Generator) -> Tensor:
+        return to_image(random_crop(store, self.patch, source))
+
+    def _clean(self, store: Store, number: int, source: torch.Generator) -> Tensor:
+        """With the margin that its degradation needs."""
+        if max(self.enlarge) == 1:
+            return to_image(random_crop(store, self.patch, source, self.margin))
+        draw = torch.rand((), generator=generator(self.seed, number, "enlarge"))
+        factor = float(log_uniform(draw, self.enlarge))
+        size = self.patch + 2 * self.margin
+        crop = random_crop(store, math.ceil(size / factor), source, _EDGE)
+        return enlarged(to_image(crop), factor, size)
 
     @property
     def margin(self) -> int:

@@ -96,6 +96,7 @@ def prepare(recipe: Recipe, start: Path | None = None, checkpoint: Path | None =
         recipe.seed,
         stores.get("truth"),
         stores.get("synthetic"),
+        recipe.data.enlarge,
     )
     return Prepared(recipe, module, samples, validation, continues)
 

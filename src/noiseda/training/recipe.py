@@ -10,11 +10,12 @@ from typing import Annotated, Any, Literal, Self
 import pydantic
 import torch
 from omegaconf import OmegaConf
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from noiseda import adaptation, degradations, networks
 from noiseda.checkpoint import TASKS
 from noiseda.data import AbsolutePath, Selection
+from noiseda.degradations.base import ordered
 from noiseda.errors import OptionError, did_you_mean
 
 
@@ -41,6 +42,8 @@ Many = Annotated[list[One], BeforeValidator(_selections)]
 Folders = Annotated[list[AbsolutePath], BeforeValidator(_folders)]
 # the bound keeps step numbers within the nine digits of a checkpoint's name
 Images = Annotated[int, Field(ge=1, lt=10**9)]
+# beyond it nothing but blur is left
+Factor = Annotated[float, Field(ge=1, le=8)]
 
 
 def _part(check: Callable[..., dict[str, Any]]) -> BeforeValidator:
@@ -94,6 +97,10 @@ class Data(_Strict):
         truth: ground truth of `real`, a folder for each of its entries, paired by relative path;
             only the objective "supervised" sees it.
         validation: images with ground truth; never trained on.
+        enlarge: range of the factor by which clean images are enlarged before they are degraded,
+            log-uniform, drawn once a sample. A photo at full size is softer, pixel by pixel, than
+            the small images that sets of clean ones hold; a network that has seen only those takes
+            coarse noise for detail (studies/enlarged).
         patch: height and width of crops, in pixels.
         batch: samples of a step, over all devices.
         workers: loader processes; None for a number that fits the machine.
@@ -106,6 +113,7 @@ class Data(_Strict):
     unpaired: Many = []
     truth: Folders = []
     validation: Validation | None = None
+    enlarge: Annotated[tuple[Factor, Factor], AfterValidator(ordered)] = (1.0, 1.0)
     patch: Annotated[int, Field(ge=8, le=4096)] = 64
     batch: Annotated[int, Field(ge=1, le=65536)] = 8
     workers: Annotated[int, Field(ge=0, le=256)] | None = None
@@ -246,6 +254,11 @@ class Recipe(_Strict):
             raise OptionError(
                 "data.clean and data.pairs are both given; leave one of them out: clean images are "
                 "degraded, pairs are so already"
+            )
+        if pairs and max(self.data.enlarge) > 1:
+            raise OptionError(
+                "data.enlarge is of clean images before they are degraded; leave it out with "
+                "data.pairs"
             )
         if objective.from_source and not (clean or pairs):
             raise OptionError("'data.clean' is missing; give clean images there, or data.pairs")
