@@ -100,7 +100,7 @@ class Data(_Strict):
         enlarge: range of the factor by which clean images are enlarged before they are degraded,
             log-uniform, drawn once a sample. A photo at full size is softer, pixel by pixel, than
             the small images that sets of clean ones hold; a network that has seen only those takes
-            coarse noise for detail (studies/enlarged).
+            coarse noise for detail (studies/adaptation).
         patch: height and width of crops, in pixels.
         batch: samples of a step, over all devices.
         workers: loader processes; None for a number that fits the machine.
