@@ -171,9 +171,9 @@ class Compare(_Strict):
         training: keys of `training` that differ in all continuations.
         methods: by name, the options of the method's objective; beside them `name`, if the
             objective is called otherwise than the method; `training`, keys that differ;
-            `degradation`, if its synthetic images are degraded otherwise; and `network`, if the
-            method needs another, which it trains from the beginning (for an objective that cannot
-            train the recipe's, that is its own in its published size).
+            `degradation` and `enlarge`, if its synthetic images are made otherwise; and `network`,
+            if the method needs another, which it trains from the beginning (for an objective that
+            cannot train the recipe's, that is its own in its published size).
         source: clean images that no training sees, to measure what is lost on the source.
         source_images: how many of them are used at most.
     """
