@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from noiseda import images
+from noiseda.data import Store, open_store
 
 
 def leaves(height: int, width: int, seed: int) -> np.ndarray:
@@ -27,6 +28,14 @@ def leaves(height: int, width: int, seed: int) -> np.ndarray:
         box = (abs(y - cy) < size) & (abs(x - cx) < size * random.uniform(0.3, 1.5))
         picture[disc if random.random() < 0.5 else box] = random.uniform(10, 245, 3)
     return picture.astype(np.uint8)
+
+
+def stored(tmp_path: Path, *pictures: np.ndarray) -> Store:
+    """A store of these H×W×3 uint8 pictures."""
+    paths = [tmp_path / f"{number}.png" for number in range(len(pictures))]
+    for path, picture in zip(paths, pictures, strict=True):
+        images.write(path, picture)
+    return open_store(paths, tmp_path / "cache")
 
 
 def write(path: Path, pixels: np.ndarray) -> Path:

@@ -146,17 +146,16 @@ class TrainingSamples(Dataset[Sample]):
                 # a stream each: having real photos or not must not change the synthetic pairs
                 stream = _STREAMS.get(role, role)
                 source = generator(self.seed, number, stream)
-                crop = self._clean if role == "clean" else self._crop
-                sample[role] = crop(store, number, source)
+                if role == "clean":
+                    sample[role] = self._clean(store, number, source)
+                else:
+                    sample[role] = to_image(random_crop(store, self.patch, source))
         if "clean" in sample and "synthetic" not in sample and self.degradation is not None:
             source = generator(self.seed, number, "degradation")
             wide = sample["clean"]
             sample["synthetic"] = self._middle(self.degradation(wide, source))
             sample["clean"] = self._middle(wide)
         return sample
-
-    def _crop(self, store: Store, number: int, source: torch.Generator) -> Tensor:
-        return to_image(random_crop(store, self.patch, source))
 
     def _clean(self, store: Store, number: int, source: torch.Generator) -> Tensor:
         """With the margin that its degradation needs."""
