@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
@@ -32,3 +34,30 @@ def test_gaussian_is_white_and_leaves_the_range_unless_clamped() -> None:
     assert float(noisy.max()) > 1
     clamped = build("gaussian", sigma=(50, 50), clamp=True)(gray(0.95), seeded(5))
     assert torch.equal(clamped, noisy.clamp(0, 1))
+
+
+@pytest.mark.parametrize("size", [0.7, 1.0, 1.5])
+def test_grain_is_as_coarse_as_it_says_and_keeps_the_deviation(size: float) -> None:
+    noise = build("gaussian", sigma=(20, 20), grain=(size, size))(gray(0.5), seeded(6)) - 0.5
+    assert 255 * float(noise.std()) == pytest.approx(20, rel=0.05)
+    expected = math.exp(-1 / (4 * size**2))
+    assert neighbour_correlation(noise) == pytest.approx(expected, abs=0.03)
+    down = neighbour_correlation(noise.transpose(-1, -2))
+    assert down == pytest.approx(expected, abs=0.03)
+
+
+def test_grain_is_drawn_for_each_sample_and_colours_stay_apart() -> None:
+    degrade = build("gaussian", sigma=(20, 20), grain=(0, 1.5))
+    noise = degrade(torch.full((40, 3, 64, 64), 0.5), seeded(7)) - 0.5
+    found = [neighbour_correlation(one) for one in noise]
+    assert min(found) < 0.1
+    assert max(found) > 0.8
+    colours = noise.transpose(0, 1).flatten(1).corrcoef()
+    assert float((colours - torch.eye(3)).abs().max()) < 0.05
+
+
+def test_grain_that_is_none_is_white_noise() -> None:
+    white = build("gaussian", sigma=(20, 20))(gray(0.5), seeded(8))
+    assert torch.equal(build("gaussian", sigma=(20, 20), grain=(0, 0))(gray(0.5), seeded(8)), white)
+    finest = build("gaussian", sigma=(20, 20), grain=(0, 1e-6))(gray(0.5), seeded(8)) - 0.5
+    assert abs(neighbour_correlation(finest)) < 0.05

@@ -15,6 +15,7 @@ from noiseda.console import duration, passing
 from noiseda.data import cut
 from noiseda.errors import ModelFileError
 from noiseda.images.library import shown
+from noiseda.measurement import Noise, is_strong, matched_options
 from noiseda.networks import RestorationNetwork
 from noiseda.registry import explain
 from noiseda.tailoring.look import Look
@@ -70,15 +71,13 @@ class Plan:
 def recipe_for(given: Given, seen: Look, cache: Path) -> Recipe:
     """The recipe, of the greatest length.
 
-    The synthetic pairs show the photos' own restorations, degraded as in the start model's
-    training: nobody needs clean images.
+    The synthetic pairs show the photos' own restorations: nobody needs clean images.
 
     Raises:
         ModelFileError: the model's file tells of a training that is not one of this program's.
     """
     network, info = given.network, given.info
     way = WAYS[info.task]
-    degradation: Any = (info.recipe or {}).get("degradation") or dict(way.unknown)
     content = {
         "name": "adapt",
         "task": info.task,
@@ -92,7 +91,7 @@ def recipe_for(given: Given, seen: Look, cache: Path) -> Recipe:
             "patch": 64,
             "batch": 8,
         },
-        "degradation": degradation,
+        "degradation": _degradation(info, seen.survey.noise),
         "network": {"name": network.name, **network.options},
         "objective": {**way.objective, "windows": _WINDOWS[0]},
         "training": {
@@ -113,6 +112,19 @@ def recipe_for(given: Given, seen: Look, cache: Path) -> Recipe:
             f"{shown(given.start)}: cannot be adapted: {explain(error, Recipe)}; choose another "
             "model with --from"
         ) from None
+
+
+def _degradation(info: ModelInfo, noise: Noise | None) -> dict[str, Any]:
+    """What degrades the synthetic pairs: noise as it was measured in the photos.
+
+    Strong noise is measured less exactly, as it is cut off at black and white: there the noise of
+    the start model's training stays beside it (studies/adaptation). Other tasks have but that.
+    """
+    own = (info.recipe or {}).get("degradation") or dict(WAYS[info.task].unknown)
+    if noise is None or info.task != "denoise":
+        return own
+    measured = {"name": "matched", **matched_options(noise)}
+    return {"name": "mixture", "parts": [own, measured]} if is_strong(noise) else measured
 
 
 def within(recipe: Recipe, seconds: float) -> Plan:
