@@ -261,6 +261,32 @@ def test_a_run_goes_on_alike_after_its_warm_up(
     assert models[0] == models[1]
 
 
-def test_a_warm_up_needs_clean_images(recipe_file: Path) -> None:
-    with pytest.raises(OptionError, match=r"warm_up 0\.5 needs clean images"):
-        recipe_of(recipe_file, objective={"warm_up": 0.5, "content": "photos"})
+def test_a_warm_up_needs_clean_images(recipe_file: Path, tmp_path: Path) -> None:
+    for content in ("source", "photos"):
+        objective = {"warm_up": 0.5, "content": content}
+        with pytest.raises(OptionError, match=r"'data.clean' is missing"):
+            recipe_of(recipe_file, objective=objective, **{"data.clean": []})
+    pairs = [{"degraded": str(tmp_path / "real"), "clean": str(tmp_path / "clean")}]
+    with pytest.raises(OptionError, match=r"warm_up lays noise over clean images"):
+        recipe_of(
+            recipe_file, objective={"warm_up": 0.5}, **{"data.clean": [], "data.pairs": pairs}
+        )
+
+
+@pytest.mark.parametrize(("sigma", "starts"), [(30, [3, 4]), (10, [0, 3])])
+def test_after_a_warm_up_the_photos_show_what_is_learned(
+    recipe_file: Path, tmp_path: Path, sigma: float, starts: list[int]
+) -> None:
+    noisy_photos(tmp_path / "real", sigma)
+    recipe = recipe_of(recipe_file, objective={"warm_up": 0.5, "content": "photos"})
+    prepared = prepare(recipe)
+    source = prepared.samples.stores["clean"]
+    teaching = Teaching(prepared.module.objective, prepared.samples, recipe.steps, tmp_path)
+    assert teaching.starts == starts
+    if starts[0]:
+        teaching.begin(0, prepared.module, None)
+        assert prepared.samples.stores["clean"] is source
+        assert isinstance(prepared.samples.degradation, Matched)
+    teaching.begin(starts[0], prepared.module, None)
+    assert prepared.samples.stores["clean"] is prepared.samples.stores["taught"]
+    assert train(recipe, tmp_path / "run").finished

@@ -29,6 +29,7 @@ TRAINED = (
     "two-scale-judged",
     "two-scale-photos",
     "two-scale-photos-measured",
+    "two-scale-photos-judged",
     "measured",
     "noise-space",
     "oracle",

@@ -15,7 +15,10 @@ TARGETS = ("renoir", "polyu", "camera")
 # not what the goals are measured on, but what the choices made on those lead to elsewhere
 FURTHER = ("indoor", "renoir-strong")
 # where the photos' noise is weak, the first is the second, step for step
-SAME = {"two-scale-judged": "two-scale"}
+SAME = {
+    "two-scale-judged": "two-scale",
+    "two-scale-photos-judged": "two-scale-photos-measured",
+}
 VIEWS = {"equal-steps": "equal steps", "equal-time": "equal wall time"}
 
 

@@ -13,10 +13,12 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import runpy
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -33,6 +35,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 DATA = Path(os.environ.get("NOISEDA_DATA", ROOT.parent / "shared" / "data"))
 RUNS = ROOT / "runs" / "shipped"
+ADAPTATION = SimpleNamespace(**runpy.run_path(str(HERE.parent / "adaptation" / "targets.py")))
 MODELS = ROOT / "src" / "noiseda" / "models"
 RESULTS = HERE / "results.json"
 _IMAGES = 24
@@ -49,6 +52,7 @@ class Study:
         last: keys of the second stage.
         synthetic: degradations laid over BSDS500 val, by the name of the row.
         real: folders of degraded and clean images below the data, likewise.
+        made: sets of studies/adaptation, by their names there.
         avoid: whether BSDS500's images that are in Rain100L are left out of the training.
         others: models for comparison, by name.
     """
@@ -57,6 +61,7 @@ class Study:
     last: Part
     synthetic: dict[str, Part]
     real: dict[str, tuple[str, str]]
+    made: tuple[str, ...] = ()
     avoid: bool = False
     others: dict[str, Path] = field(default_factory=dict)
 
@@ -71,6 +76,7 @@ STUDIES = {
             "camera": {"name": "camera"},
         },
         {name: (f"{name}/noisy", f"{name}/clean") for name in ("renoir", "polyu")},
+        ADAPTATION.STRONG,
         # the same network after 4800 steps on Gaussian noise alone
         others={"gaussian only": ROOT / "runs" / "first-run" / "vanilla-0"},
     ),
@@ -143,8 +149,8 @@ def synthetic(kind: str, part: Part) -> Iterator[tuple[str, Tensor, Tensor]]:
         yield path.stem, degrade(clean, generator(0, number, kind)), clean
 
 
-def real(degraded: str, clean: str) -> Iterator[tuple[str, Tensor, Tensor]]:
-    for name, *paths in pair(DATA / degraded, DATA / clean):
+def real(degraded: Path, clean: Path) -> Iterator[tuple[str, Tensor, Tensor]]:
+    for name, *paths in pair(degraded, clean):
         pixels = [images.to_tensor(images.read_rgb8(path)) for path in paths]
         yield name, pixels[0], pixels[1]
 
@@ -155,14 +161,17 @@ def score(task: str) -> Part:
     models |= {name: load(path) for name, path in study.others.items()}
     models["shipped"] = load(MODELS / f"{task}.safetensors")
     results: Part = {}
-    sets = [*study.synthetic, *study.real]
+    folders = {name: [DATA / part for part in parts] for name, parts in study.real.items()}
+    for name in study.made:
+        folders[name] = [ADAPTATION.folder_of(name) / kind for kind in ("noisy", "clean")]
+    sets = [*study.synthetic, *folders]
     with progress_bar("sets") as bar:
         shown = bar.add_task("scoring", total=len(sets) * len(models), note="")
         for name in sets:
             for label, model in models.items():
                 bar.update(shown, note=f"{name}, {label}")
                 part = study.synthetic.get(name)
-                pairs = synthetic(name, part) if part else real(*study.real[name])
+                pairs = synthetic(name, part) if part else real(*folders[name])
                 found = evaluate(
                     ((n, model(x.clamp(-1, 2)) if model else x, y) for n, x, y in pairs),
                     study.protocol,

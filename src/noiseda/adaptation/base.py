@@ -58,6 +58,11 @@ class Objective(nn.Module):
         return self.needs
 
     @property
+    def needs_source(self) -> bool:
+        """Whether the source's images are needed, be it only before the first targets are made."""
+        return self.from_source or self.warm_up > 0
+
+    @property
     def patch_multiple(self) -> int:
         """Height and width of the batch's images must be multiples of this."""
         return 1

@@ -10,7 +10,6 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from noiseda.adaptation.base import OBJECTIVES, Batch, Objective, Randomness, charbonnier, scale_of
-from noiseda.errors import OptionError
 from noiseda.networks.spec import ValueRange
 
 Weight = Annotated[float, Field(ge=0, le=100)]
@@ -116,12 +115,9 @@ class TwoScale(Objective):
         warm_up: share of the training in which the network first learns the photos' noise, if that
             is strong (σ above 20 of 255), from synthetic pairs with noise as it was measured in
             them. Where that makes it better, as judged without ground truth, it goes on from there,
-            with such pairs; else from where it was, with pairs of the recipe's degradation. It
-            needs the source's content.
+            with such noise; else from where it was, with the recipe's degradation. The warm-up's
+            pairs show the source, whatever `content` says of those after it.
         value_range: range in which the losses are computed, see `Vanilla`.
-
-    Raises:
-        OptionError: `warm_up` without the source's content.
     """
 
     needs = ("clean", "synthetic", "real", "taught")
@@ -138,11 +134,6 @@ class TwoScale(Objective):
         value_range: ValueRange = "unit",
     ) -> None:
         super().__init__()
-        if warm_up and content != "source":
-            raise OptionError(
-                f"objective 'two-scale': warm_up {warm_up:g} needs clean images; leave it out with "
-                f"content: {content}"
-            )
         self.warm_up = warm_up
         self.threshold = threshold
         self.rounds = rounds

@@ -78,7 +78,7 @@ def prepare(recipe: Recipe, start: Path | None = None, checkpoint: Path | None =
     if checkpoint is not None:
         refuse_unfit(checkpoint, module)
     chosen = {}
-    if objective.from_source:
+    if objective.needs_source:
         # also if it is not required: samples do not depend on the objective
         chosen = source(recipe)
     chosen |= {

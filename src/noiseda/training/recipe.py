@@ -260,7 +260,12 @@ class Recipe(_Strict):
                 "data.enlarge is of clean images before they are degraded; leave it out with "
                 "data.pairs"
             )
-        if objective.from_source and not (clean or pairs):
+        if pairs and objective.warm_up:
+            raise OptionError(
+                "objective.warm_up lays noise over clean images; give data.clean instead of "
+                "data.pairs, or leave it out"
+            )
+        if objective.needs_source and not (clean or pairs):
             raise OptionError("'data.clean' is missing; give clean images there, or data.pairs")
         if self.degradation is None:
             if not (pairs and objective.from_source):
