@@ -111,3 +111,10 @@ def test_did_you_mean() -> None:
     assert did_you_mean("widht", ["width", "depth"]) == "; did you mean 'width'?"
     assert did_you_mean("zzz", ["width", "depth"]) == "; known: depth, width"
     assert did_you_mean("zzz", []) == ""
+
+
+def test_what_is_not_at_its_default() -> None:
+    given = {"radius": 2, "spokes": 8, "tyre": "slick", "marks": [0, 1]}
+    assert PARTS.changed("wheel", given) == {"radius": 2}
+    others = {"spokes": 9, "marks": [1, 1]}
+    assert PARTS.changed("wheel", given | others) == {"radius": 2} | others

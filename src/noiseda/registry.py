@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import inspect
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar
 
 import pydantic
+from pydantic_core import to_jsonable_python
 
 from noiseda.errors import OptionError, did_you_mean
 
@@ -87,6 +88,20 @@ class Registry(Generic[T]):
         except pydantic.ValidationError as error:
             raise OptionError(f"{self.kind} {name!r}: {explain(error, schema)}") from None
         return {key: getattr(model, key) for key in schema.model_fields}
+
+    def changed(self, name: str, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Those of the options, as plain values, that are not at their defaults.
+
+        Raises:
+            OptionError: no part has that name.
+        """
+        fields = self.schema(name).model_fields
+        defaults = {
+            key: to_jsonable_python(field.default)
+            for key, field in fields.items()
+            if not field.is_required()
+        }
+        return {k: v for k, v in options.items() if k not in defaults or defaults[k] != v}
 
     def build(self, name: str, /, **options: Any) -> T:
         """Construct the part `name` with checked options.

@@ -11,7 +11,7 @@ import pytest
 
 from noiseda.comparison.clock import Speed
 from noiseda.comparison.methods import trained
-from noiseda.comparison.plan import Asked, Layout, Plan, read_plan
+from noiseda.comparison.plan import Asked, Layout, Plan, digest, read_plan
 from noiseda.errors import OptionError, RunError
 from noiseda.training import Recipe, read_recipe
 
@@ -79,6 +79,20 @@ def test_a_method_that_joins_later_changes_no_length(compare_file: Path) -> None
     # but these cost nothing
     free = {"seed": 7, "training.images": 40, "data.workers": 1, "training.log_every": 9}
     assert plan.unmeasured(trained(read_recipe(compare_file, free), ["noise-space"])) == []
+
+
+def test_options_that_a_later_version_adds_change_no_plan(compare_file: Path) -> None:
+    """They are at their defaults where an earlier one has none."""
+    recipe = read_recipe(compare_file)
+    assert recipe.degradation
+    degradation = {**recipe.degradation}
+    assert degradation.pop("clamp") is False
+    objective = {**recipe.objective}
+    assert objective.pop("value_range") == "unit"
+    earlier = recipe.model_copy(update={"degradation": degradation, "objective": objective})
+    assert digest(earlier) == digest(recipe)
+    other = recipe.model_copy(update={"degradation": {**recipe.degradation, "clamp": True}})
+    assert digest(other) != digest(recipe)
 
 
 def test_cells(compare_file: Path, tmp_path: Path) -> None:

@@ -14,11 +14,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from noiseda.adaptation import OBJECTIVES
 from noiseda.comparison.clock import Speed
 from noiseda.comparison.measure import VIEWS
 from noiseda.comparison.methods import START, VANILLA, Method, pretraining
+from noiseda.degradations import DEGRADATIONS
 from noiseda.errors import OptionError, RunError
 from noiseda.files import write_whole
+from noiseda.registry import Registry
 from noiseda.training import Recipe, read_recipe
 from noiseda.training.folder import RECIPE
 
@@ -30,6 +33,8 @@ _CONTINUED = 1000
 _FREE = {"name", "data.cache", "data.workers"} | {
     f"training.{key}" for key in ("checkpoint_every", "validate_every", "log_every", "start")
 }
+
+_PARTS: dict[str, Registry[Any]] = {"degradation": DEGRADATIONS, "objective": OBJECTIVES}
 
 # of a plan, what is not asked for
 _MEASURED = ("seconds", "speeds", "teaching", "recipes")
@@ -127,8 +132,13 @@ class Plan:
 
 def digest(recipe: Recipe) -> str:
     """What tells whether a recipe's trainings are still the same, whatever their seed."""
-    # keys that a later version adds are at their defaults
-    keys = _keys(recipe.model_dump(mode="json", exclude_defaults=True))
+    # keys and options that a later version adds are at their defaults
+    content = recipe.model_dump(mode="json", exclude_defaults=True)
+    for role, registry in _PARTS.items():
+        if part := content.get(role):
+            options = {key: value for key, value in part.items() if key != "name"}
+            content[role] = {"name": part["name"], **registry.changed(part["name"], options)}
+    keys = _keys(content)
     kept = {key: value for key, value in keys.items() if key not in _NO_COST}
     text = json.dumps(sorted((key, repr(value)) for key, value in kept.items()))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
