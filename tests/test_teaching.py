@@ -238,9 +238,9 @@ def test_a_warm_up_that_helps_is_kept(recipe_file: Path, tmp_path: Path) -> None
     assert judging_seconds(tmp_path) > 0
 
 
-@pytest.mark.parametrize("stop", [2, 3, 4])
+@pytest.mark.parametrize(("stop", "content"), [(2, "source"), (3, "photos"), (4, "photos")])
 def test_a_run_goes_on_alike_after_its_warm_up(
-    recipe_file: Path, tmp_path: Path, stop: int
+    recipe_file: Path, tmp_path: Path, stop: int, content: str
 ) -> None:
     """Also if it is undone: training without a bound makes it worse."""
 
@@ -250,7 +250,8 @@ def test_a_run_goes_on_alike_after_its_warm_up(
                 raise KeyboardInterrupt
 
     noisy_photos(tmp_path / "real", 30)
-    recipe = recipe_of(recipe_file, objective={"warm_up": 0.5}, **{"training.learning_rate": 0.5})
+    objective = {"warm_up": 0.5, "content": content}
+    recipe = recipe_of(recipe_file, objective=objective, **{"training.learning_rate": 0.5})
     train(recipe, tmp_path / "whole")
     verdict = json.loads((tmp_path / "whole" / FOLDER / VERDICT).read_text())
     assert verdict["kind"] != "better"
@@ -278,7 +279,8 @@ def test_after_a_warm_up_the_photos_show_what_is_learned(
     recipe_file: Path, tmp_path: Path, sigma: float, starts: list[int]
 ) -> None:
     noisy_photos(tmp_path / "real", sigma)
-    recipe = recipe_of(recipe_file, objective={"warm_up": 0.5, "content": "photos"})
+    objective = {"warm_up": 0.5, "content": "photos"}
+    recipe = recipe_of(recipe_file, objective=objective, **{"data.enlarge": [1, 3]})
     prepared = prepare(recipe)
     source = prepared.samples.stores["clean"]
     teaching = Teaching(prepared.module.objective, prepared.samples, recipe.steps, tmp_path)
@@ -289,4 +291,6 @@ def test_after_a_warm_up_the_photos_show_what_is_learned(
         assert isinstance(prepared.samples.degradation, Matched)
     teaching.begin(starts[0], prepared.module, None)
     assert prepared.samples.stores["clean"] is prepared.samples.stores["taught"]
+    # photos are not enlarged as the source's images are
+    assert prepared.samples.enlarge == (1, 1)
     assert train(recipe, tmp_path / "run").finished

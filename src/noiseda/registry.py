@@ -90,7 +90,11 @@ class Registry(Generic[T]):
         return {key: getattr(model, key) for key in schema.model_fields}
 
     def changed(self, name: str, options: Mapping[str, Any]) -> dict[str, Any]:
-        """Those of the options, as plain values, that are not at their defaults.
+        """Those of the options that are not at their defaults.
+
+        Args:
+            name: of the part.
+            options: plain values, as in JSON; keys that are no options are kept.
 
         Raises:
             OptionError: no part has that name.

@@ -15,6 +15,7 @@ TARGETS = ("renoir", "polyu", "camera")
 # not what the goals are measured on, but what the choices made on those lead to elsewhere
 FURTHER = ("indoor", "renoir-strong")
 # where the photos' noise is weak, the first is the second, step for step
+WEAK = ("renoir", "polyu")
 SAME = {
     "two-scale-judged": "two-scale",
     "two-scale-photos-judged": "two-scale-photos-measured",
@@ -66,8 +67,9 @@ def overview(known: dict[str, dict[str, Any]], view: str) -> list[str]:
     lines = {}
     for method in methods:
         rows = [
-            row(found, view, method) or row(found, view, SAME.get(method, ""))
-            for found in known.values()
+            row(found, view, method)
+            or (row(found, view, SAME.get(method, "")) if t in WEAK else None)
+            for t, found in known.items()
         ]
         # of the noisy photos themselves it is a large negative number that says nothing
         closures = [r["closure"]["mean"] if r and method != "input" else None for r in rows]

@@ -25,6 +25,7 @@ MATCHED: dict[str, Any] = {
 VARIANTS: list[tuple[str, dict[str, Any]]] = [
     ("gaussian", {}),
     ("gaussian", {"sigma": (5, 25), "clamp": True}),
+    ("gaussian", {"sigma": (5, 25), "grain": (0, 1.5)}),
     ("camera", {}),
     ("camera", {"demosaic": "malvar", "artifacts": True, "strength": 3}),
     ("camera", {"jpeg": (30, 95), "tone": (0, 0)}),

@@ -1,4 +1,4 @@
-"""White noise of the given deviation."""
+"""Noise of the given deviation and grain."""
 
 from __future__ import annotations
 

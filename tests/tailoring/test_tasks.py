@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +12,6 @@ import torch
 
 from noiseda import images
 from noiseda.checkpoint import open_model, save
-from noiseda.tailoring.look import look
-from noiseda.tailoring.plan import Given, recipe_for
-from tests.conftest import photo
 from tests.end_to_end.conftest import Command
 from tests.tailoring.conftest import SHORT, network
 
@@ -73,40 +69,6 @@ def test_adapted_and_kept_apart(
         *("--model", folder / "adapted.safetensors"),
     )
     assert code == 0, err
-
-
-@pytest.mark.parametrize(
-    ("task", "sigma", "expected"),
-    [
-        ("denoise", 5, ["matched"]),
-        ("denoise", 40, ["gaussian", "matched"]),
-        ("derain", 5, ["rain"]),
-    ],
-)
-def test_what_degrades_the_pairs(
-    task: str, sigma: float, expected: list[str], tmp_path: Path
-) -> None:
-    """Weak noise is learned as it was measured; the model's own stays beside strong noise."""
-    own = {"denoise": {"name": "gaussian", "sigma": [0, 50]}, **DEGRADATIONS}[task]
-    start = tiny(tmp_path / "start.safetensors", task, {"degradation": own})
-    loaded, info = open_model(start, task)
-    random = np.random.default_rng(0)
-    (tmp_path / "noisy").mkdir()
-    for number in range(4):
-        pixels = photo(96, 96, number) / 2 + 60 + random.normal(0, sigma, (96, 96, 3))
-        images.write(tmp_path / "noisy" / f"{number}.png", pixels.clip(0, 255).astype(np.uint8))
-    seen = look(tmp_path / "noisy", info)
-    given = Given(tmp_path / "noisy", start, loaded, info, 0)
-    recipe = recipe_for(given, seen, tmp_path / "cache")
-    assert recipe.degradation is not None
-    parts = recipe.degradation.get("parts", [recipe.degradation])
-    assert [part["name"] for part in parts] == expected
-    if "matched" in expected:
-        measured = np.mean(parts[-1]["sigma"]) * np.mean(parts[-1]["scale"])
-        assert measured == pytest.approx(sigma, rel=0.25)
-        unmeasured = replace(seen, survey=replace(seen.survey, noise=None))
-        recipe = recipe_for(given, unmeasured, tmp_path / "cache")
-        assert (recipe.degradation or {})["name"] == "gaussian"
 
 
 def test_a_model_that_does_not_tell_its_training(

@@ -38,7 +38,8 @@ class Objective(nn.Module):
         rounds: how often, at equal intervals of the training, the targets "taught" are made by
             `teach`; 0 if there are none.
         windows: how many windows of the photos then take their place.
-        from_source: whether "clean" images are those of the source; else the "taught" ones.
+        from_source: whether "clean" images are those of the source; else the "taught" ones, as
+            soon as there are some.
         warm_up: share of the training before the first round, in which the network learns from
             synthetic pairs with the photos' measured noise, if that is strong; it goes on from
             there if that is judged to have made it better, without ground truth, and else from

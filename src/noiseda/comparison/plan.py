@@ -21,6 +21,7 @@ from noiseda.comparison.methods import START, VANILLA, Method, pretraining
 from noiseda.degradations import DEGRADATIONS
 from noiseda.errors import OptionError, RunError
 from noiseda.files import write_whole
+from noiseda.networks.wrapper import BODIES
 from noiseda.registry import Registry
 from noiseda.training import Recipe, read_recipe
 from noiseda.training.folder import RECIPE
@@ -34,7 +35,11 @@ _FREE = {"name", "data.cache", "data.workers"} | {
     f"training.{key}" for key in ("checkpoint_every", "validate_every", "log_every", "start")
 }
 
-_PARTS: dict[str, Registry[Any]] = {"degradation": DEGRADATIONS, "objective": OBJECTIVES}
+_PARTS: dict[str, Registry[Any]] = {
+    "degradation": DEGRADATIONS,
+    "network": BODIES,
+    "objective": OBJECTIVES,
+}
 
 # of a plan, what is not asked for
 _MEASURED = ("seconds", "speeds", "teaching", "recipes")
@@ -135,9 +140,10 @@ def digest(recipe: Recipe) -> str:
     # keys and options that a later version adds are at their defaults
     content = recipe.model_dump(mode="json", exclude_defaults=True)
     for role, registry in _PARTS.items():
-        if part := content.get(role):
-            options = {key: value for key, value in part.items() if key != "name"}
-            content[role] = {"name": part["name"], **registry.changed(part["name"], options)}
+        part = content.get(role)
+        # a network of a library has no options of ours
+        if part and part["name"] in registry.names:
+            content[role] = registry.changed(part["name"], part)
     keys = _keys(content)
     kept = {key: value for key, value in keys.items() if key not in _NO_COST}
     text = json.dumps(sorted((key, repr(value)) for key, value in kept.items()))

@@ -29,7 +29,7 @@ class Gaussian(Degradation):
 
     With `grain`, n is correlated between neighbours, as it is after a camera's own processing or
     in an enlarged photo: white noise through a Gaussian of g pixels, whose correlation d pixels
-    away is exp(-d²/4g²), from g = 0.7 on; its σ stays as drawn.
+    away is exp(-d²/4g²) from g = 0.7 on, and less for finer grain; its σ stays as drawn.
 
     Args:
         sigma: lowest and highest standard deviation, in units of 1/255 of the [0, 1] range.

@@ -20,7 +20,8 @@ FEW = 5
 
 # in 1/255; below it the photos hardly change
 _FAINT = 2.0
-# σ, in 1/255, between a set that lost by learning measured noise (10) and one that gained (25)
+# σ, in 1/255, between a set that lost by learning measured noise over the source's images (10) and
+# one that gained (25)
 _STRONG = 20.0
 # correlations that differ by less are alike: a set's may be wrong by as much (studies/measurement,
 # white noise of σ 5)
@@ -98,7 +99,7 @@ def novelty(noise: Noise | None, recipe: Mapping[str, Any] | None) -> list[str]:
     if noise is None:
         return ["No photo is large enough to measure its noise."]
     told = []
-    if noise.overall < _FAINT:
+    if is_faint(noise):
         told.append(
             f"There is little noise (σ {noise.overall:.1f} of 255): little to gain, adaptation is "
             "unlikely to help."
@@ -110,6 +111,11 @@ def novelty(noise: Noise | None, recipe: Mapping[str, Any] | None) -> list[str]:
             "more is left in texture than measured."
         )
     return [*told, *_compared(noise, recipe)]
+
+
+def is_faint(noise: Noise) -> bool:
+    """Whether there is so little noise that it is hardly worth to be removed."""
+    return noise.overall < _FAINT
 
 
 def is_strong(noise: Noise) -> bool:
@@ -132,15 +138,21 @@ def _compared(noise: Noise, recipe: Mapping[str, Any] | None) -> list[str]:
         f"The noise (σ {noise.overall:.1f} of 255) is {where} the strengths the model was trained "
         f"on ({degradation['name']}, σ about {low:.0f} to {high:.0f})."
     ]
-    if noise.overall >= _FAINT:
+    if not is_faint(noise):
         told.append(_grain(noise, trained))
     objective = recipe.get("objective", {}).get("name", "vanilla")
-    if objective != "vanilla":
+    if objective != "vanilla" and "matched" not in _names(degradation):
         told.append(
             f"The model has learnt from real photos, too ({objective}); its file does not describe "
             "their noise."
         )
     return told
+
+
+def _names(degradation: Mapping[str, Any]) -> list[str]:
+    """Of a degradation, and of the parts of a mixture."""
+    parts = degradation.get("parts", ())
+    return [degradation["name"], *(name for part in parts for name in _names(part))]
 
 
 def _grain(noise: Noise, trained: Known) -> str:

@@ -28,7 +28,8 @@ def matched_options(noise: Noise) -> dict[str, Any]:
         "sigma": _rounded(noise.curve, 3),
         "correlation": _rounded(correlation, 3),
         "color": _rounded(np.clip(noise.color, -1, 1), 3),
-        "scale": _rounded(noise.scale, 3),
+        # some photos may have next to none of it
+        "scale": _rounded(np.clip(noise.scale, 0.01, 100), 3),
     }
 
 

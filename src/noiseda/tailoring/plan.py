@@ -13,9 +13,9 @@ import pydantic
 from noiseda.checkpoint import ModelInfo
 from noiseda.console import duration, passing
 from noiseda.data import cut
-from noiseda.errors import ModelFileError
+from noiseda.errors import ModelFileError, OptionError
 from noiseda.images.library import shown
-from noiseda.measurement import Noise, is_strong, matched_options
+from noiseda.measurement import Noise, is_faint, is_strong, matched_options
 from noiseda.networks import RestorationNetwork
 from noiseda.registry import explain
 from noiseda.tailoring.look import Look
@@ -107,24 +107,27 @@ def recipe_for(given: Given, seen: Look, cache: Path) -> Recipe:
     }
     try:
         return Recipe.model_validate(content)
-    except pydantic.ValidationError as error:
+    except (pydantic.ValidationError, OptionError) as error:
+        told = explain(error, Recipe) if isinstance(error, pydantic.ValidationError) else error
         raise ModelFileError(
-            f"{shown(given.start)}: cannot be adapted: {explain(error, Recipe)}; choose another "
-            "model with --from"
+            f"{shown(given.start)}: cannot be adapted: {told}; choose another model with --from"
         ) from None
 
 
 def _degradation(info: ModelInfo, noise: Noise | None) -> dict[str, Any]:
-    """What degrades the synthetic pairs: noise as it was measured in the photos.
+    """What degrades the synthetic pairs: for noise, noise as it was measured in the photos.
 
-    Strong noise is measured less exactly, as it is cut off at black and white: there the noise of
-    the start model's training stays beside it (studies/adaptation). Other tasks have but that.
+    Where there is hardly any, a network would learn from it to change nothing, and where it is
+    strong, it alone was worth less than the noise of the start model's training
+    (studies/adaptation): there both are learned from. Other tasks have nothing but their model's.
     """
     own = (info.recipe or {}).get("degradation") or dict(WAYS[info.task].unknown)
     if noise is None or info.task != "denoise":
         return own
     measured = {"name": "matched", **matched_options(noise)}
-    return {"name": "mixture", "parts": [own, measured]} if is_strong(noise) else measured
+    if is_faint(noise) or is_strong(noise):
+        return {"name": "mixture", "parts": [own, measured]}
+    return measured
 
 
 def within(recipe: Recipe, seconds: float) -> Plan:

@@ -89,8 +89,8 @@ class Data(_Strict):
     """Folders of images and how crops are taken from them.
 
     Attributes:
-        clean: clean source images; all objectives but one that makes its own need them, or
-            `pairs`.
+        clean: clean source images; all objectives need them, or `pairs`, but those that make their
+            own (`content: photos`) from the beginning.
         pairs: source images with their degraded counterparts, instead of `clean`.
         real: unlabeled real photos of the target.
         unpaired: clean images of another collection, for the unpaired mode.
@@ -263,10 +263,11 @@ class Recipe(_Strict):
         if pairs and objective.warm_up:
             raise OptionError(
                 "objective.warm_up lays noise over clean images; give data.clean instead of "
-                "data.pairs, or leave it out"
+                "data.pairs, or leave warm_up out"
             )
         if objective.needs_source and not (clean or pairs):
-            raise OptionError("'data.clean' is missing; give clean images there, or data.pairs")
+            instead = "leave objective.warm_up out" if objective.warm_up else "data.pairs"
+            raise OptionError(f"'data.clean' is missing; give clean images there, or {instead}")
         if self.degradation is None:
             if not (pairs and objective.from_source):
                 raise OptionError("'degradation' is missing")
