@@ -115,7 +115,8 @@ def test_overrides(file: Path) -> None:
     assert recipe.data.clean[1].exclude == ["b*", "c"]
     assert recipe.data.validation is None
     # a name replaces a part, a mapping changes what it names
-    assert recipe.degradation == {"name": "gaussian", "sigma": (0, 75), "clamp": False}
+    gaussian = {"name": "gaussian", "sigma": (0, 75), "grain": (0, 0), "clamp": False}
+    assert recipe.degradation == gaussian
     assert recipe.network["width"] == 4
     assert recipe.objective["predictor"] == {"name": "sr3", "base": 16, "groups": 4}
     assert recipe.objective["steps"] == (1, 5)

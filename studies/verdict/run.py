@@ -41,8 +41,8 @@ STUDY = SimpleNamespace(**runpy.run_path(str(HERE.parent / "adaptation" / "targe
 RUNS: Path = STUDY.RUNS
 # of both studies: what their networks started from
 STARTS = {
-    "vanilla": STUDY.START,
     "shipped": shipped_model("denoise"),
+    "vanilla": STUDY.START,
 }
 # photos of a target that a run is judged on
 PHOTOS = 6
@@ -124,10 +124,17 @@ def psnr(network: RestorationNetwork, target: str) -> list[float]:
     return found
 
 
-def risks(name: str, target: str, judging: Judging) -> list[Risk]:
+def fingerprint(*compared: RestorationNetwork) -> str:
+    """Of the weights: a name stays when a model is trained again."""
+    digest = hashlib.sha256()
+    for weight in (weight for network in compared for weight in network.parameters()):
+        digest.update(weight.detach().numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+def risks(digest: str, target: str, judging: Judging) -> list[Risk]:
     """Of the photos; kept, as the rule that decides by them may change."""
-    digest = hashlib.sha256(f"{target} {name}".encode()).hexdigest()[:16]
-    file = RUNS.parent / "verdict" / f"{digest}.npz"
+    file = RUNS.parent / "verdict" / f"{target}-{digest}.npz"
     if not file.is_file():
         found = [judging.risk(images.read_rgb8(noisy)) for noisy, _ in pairs(target)]
         told = [one for one in found if one is not None]
@@ -141,7 +148,7 @@ def risks(name: str, target: str, judging: Judging) -> list[Risk]:
 def run(targets: Sequence[str]) -> None:
     runtime.prepare()
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    for target, origin in itertools.product(targets, STARTS):
+    for origin, target in itertools.product(STARTS, targets):
         start, _ = open_model(STARTS[origin])
         group = f"{target} from {origin}"
         before = None
@@ -150,15 +157,17 @@ def run(targets: Sequence[str]) -> None:
             for name, network in candidates(target, origin):
                 bar.update(task, note=name)
                 known = results.setdefault(group, {})
-                if name not in known:
+                digest = fingerprint(start, network)
+                if known.get(name, {}).get("weights") != digest:
                     before = before or psnr(start, target)
                     change = np.array(psnr(network, target)) - before
                     known[name] = {
+                        "weights": digest,
                         "true": round(float(change.mean()), 3),
                         "true_by_photo": change.round(3).tolist(),
                     }
                 judging = Judging(start, network, noise_of(target))
-                verdict = judge(risks(f"{origin} {name}", target, judging))
+                verdict = judge(risks(digest, target, judging))
                 known[name] |= {**asdict(verdict), "kept": verdict.worth_keeping}
                 write_whole(RESULTS, (json.dumps(results, indent=1) + "\n").encode())
                 bar.advance(task)
