@@ -114,7 +114,7 @@ def novelty(noise: Noise | None, recipe: Mapping[str, Any] | None) -> list[str]:
 
 
 def is_faint(noise: Noise) -> bool:
-    """Whether there is so little noise that it is hardly worth to be removed."""
+    """Whether there is so little noise that it is hardly worth removing."""
     return noise.overall < _FAINT
 
 
