@@ -28,7 +28,7 @@ _CAMERA_TRAINING, _CAMERA_HELD_OUT = slice(0, 60), slice(60, 84)
 _SOURCE = slice(84, 100)
 
 TARGETS = ("renoir", "polyu", "camera")
-# for the judge alone: strong noise, real and made, over other content than that of the camera
+# strong noise, real and made, over other content than that of the camera
 STRONG = ("renoir-strong", "indoor")
 # σ that RENOIR's noise is amplified to, in units of 1/255, and by how much at most
 _STRONG_SIGMA, _MOST = 27, 4
