@@ -4,8 +4,8 @@
     .venv/bin/python studies/shipped/run.py --tasks derain    # one of denoise, derain, deblur
     .venv/bin/python studies/shipped/run.py --cards           # the model cards, from results.json
 
-Data: ../shared/data beside the project, or $NOISEDA_DATA. Runs go to runs/shipped; the models and
-their cards to src/noiseda/models.
+Data: ../shared/data beside the project, or $NOISEDA_DATA. Runs go to runs/shipped, sets that
+studies/adaptation makes to runs/adaptation; the models and their cards to src/noiseda/models.
 """
 
 from __future__ import annotations
@@ -163,7 +163,8 @@ def score(task: str) -> Part:
     results: Part = {}
     folders = {name: [DATA / part for part in parts] for name, parts in study.real.items()}
     for name in study.made:
-        folders[name] = [ADAPTATION.folder_of(name) / kind for kind in ("noisy", "clean")]
+        folder = ADAPTATION.folder_of(name)
+        folders[name] = [folder / "noisy", folder / "clean"]
     sets = [*study.synthetic, *folders]
     with progress_bar("sets") as bar:
         shown = bar.add_task("scoring", total=len(sets) * len(models), note="")
