@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from noiseda.comparison.alike import digest
 from noiseda.comparison.clock import Speed
 from noiseda.comparison.methods import trained
-from noiseda.comparison.plan import Asked, Layout, Plan, digest, read_plan
+from noiseda.comparison.plan import Asked, Layout, Plan, read_plan
 from noiseda.errors import OptionError, RunError
 from noiseda.training import Recipe, read_recipe
 

@@ -7,22 +7,18 @@ again, continues the same comparison.
 from __future__ import annotations
 
 import copy
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from noiseda.adaptation import OBJECTIVES
+from noiseda.comparison.alike import differences, digest
 from noiseda.comparison.clock import Speed
 from noiseda.comparison.measure import VIEWS
 from noiseda.comparison.methods import START, VANILLA, Method, pretraining
-from noiseda.degradations import DEGRADATIONS
 from noiseda.errors import OptionError, RunError
 from noiseda.files import write_whole
-from noiseda.networks.wrapper import BODIES
-from noiseda.registry import Registry
 from noiseda.training import Recipe, read_recipe
 from noiseda.training.folder import RECIPE
 
@@ -30,21 +26,8 @@ FILE = "plan.json"
 # between the seeds of the pretrainings and those of what continues them, which must not see the
 # same samples again
 _CONTINUED = 1000
-# keys that change nothing of a result
-_FREE = {"name", "data.cache", "data.workers"} | {
-    f"training.{key}" for key in ("checkpoint_every", "validate_every", "log_every", "start")
-}
-
-_PARTS: dict[str, Registry[Any]] = {
-    "degradation": DEGRADATIONS,
-    "network": BODIES,
-    "objective": OBJECTIVES,
-}
-
 # of a plan, what is not asked for
 _MEASURED = ("seconds", "speeds", "teaching", "recipes")
-# and those keys that change nothing of a step's cost
-_NO_COST = _FREE | {"seed", "training.images"}
 
 
 @dataclass(frozen=True)
@@ -133,21 +116,6 @@ class Plan:
 
     def write(self, folder: Path) -> None:
         write_whole(folder / FILE, (json.dumps(asdict(self), indent=1) + "\n").encode())
-
-
-def digest(recipe: Recipe) -> str:
-    """What tells whether a recipe's trainings are still the same, whatever their seed."""
-    # keys and options that a later version adds are at their defaults
-    content = recipe.model_dump(mode="json", exclude_defaults=True)
-    for role, registry in _PARTS.items():
-        part = content.get(role)
-        # a network of a library has no options of ours
-        if part and part["name"] in registry.names:
-            content[role] = registry.changed(part["name"], part)
-    keys = _keys(content)
-    kept = {key: value for key, value in keys.items() if key not in _NO_COST}
-    text = json.dumps(sorted((key, repr(value)) for key, value in kept.items()))
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def read_plan(folder: Path, asked: Asked, batch: int) -> Plan:
@@ -288,24 +256,11 @@ def _with(recipe: Recipe, name: str, seed: int, images: int, start: Path | None)
 
 
 def _refuse_misfit(cell: Cell) -> None:
-    old = _keys(read_recipe(cell.folder / RECIPE).dump())
-    new = _keys(cell.recipe.dump())
-    for key in sorted((old.keys() | new.keys()) - _FREE):
-        if old.get(key) != new.get(key):
-            raise RunError(
-                f"{cell.folder}: its training has {key} {_shown(old.get(key))}, not "
-                f"{_shown(new.get(key))}; undo that, or choose another folder with -o"
-            )
-
-
-def _keys(content: Any, prefix: str = "") -> dict[str, Any]:
-    """Nested mappings as one, with keys such as `training.images`."""
-    if not isinstance(content, dict) or not content:
-        return {prefix.removesuffix("."): content}
-    found: dict[str, Any] = {}
-    for key, value in content.items():
-        found |= _keys(value, f"{prefix}{key}.")
-    return found
+    for key, old, new in differences(read_recipe(cell.folder / RECIPE), cell.recipe):
+        raise RunError(
+            f"{cell.folder}: its training has {key} {_shown(old)}, not {_shown(new)}; undo that, "
+            "or choose another folder with -o"
+        )
 
 
 def _shown(value: Any) -> str:

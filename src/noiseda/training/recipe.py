@@ -14,58 +14,24 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from noiseda import adaptation, degradations, networks
 from noiseda.checkpoint import TASKS
-from noiseda.data import AbsolutePath, Selection
+from noiseda.data import AbsolutePath
 from noiseda.degradations.base import ordered
 from noiseda.errors import OptionError, did_you_mean
+from noiseda.training.fields import (
+    Degraded,
+    Factor,
+    Folders,
+    Images,
+    Many,
+    One,
+    options_of,
+    part,
+    selections,
+)
 
 
 class _Strict(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(extra="forbid", allow_inf_nan=False)
-
-
-def _selection(value: Any) -> Any:
-    # a number is a folder's name that YAML has taken for one; the field says what to do
-    return {"folder": value} if isinstance(value, str | Path | int | float) else value
-
-
-def _selections(value: Any) -> Any:
-    return [value] if isinstance(value, str | Path | int | float | dict) else value
-
-
-def _folders(value: Any) -> Any:
-    return [value] if isinstance(value, str | Path | int | float) else value
-
-
-# a folder, a mapping with include and exclude patterns, or a list of either
-One = Annotated[Selection, BeforeValidator(_selection)]
-Many = Annotated[list[One], BeforeValidator(_selections)]
-Folders = Annotated[list[AbsolutePath], BeforeValidator(_folders)]
-# the bound keeps step numbers within the nine digits of a checkpoint's name
-Images = Annotated[int, Field(ge=1, lt=10**9)]
-# beyond it nothing but blur is left
-Factor = Annotated[float, Field(ge=1, le=8)]
-
-
-def _part(check: Callable[..., dict[str, Any]]) -> BeforeValidator:
-    """Validate a part's name and options against the registry it comes from."""
-
-    def validate(value: Any) -> Any:
-        if isinstance(value, str):
-            value = {"name": value}
-        if not isinstance(value, dict) or not isinstance(value.get("name"), str):
-            raise ValueError("expected a mapping with 'name' and the options of that part")
-        name = value["name"]
-        options = {str(key): option for key, option in value.items() if key != "name"}
-        return {"name": name, **check(name, **options)}
-
-    return BeforeValidator(validate)
-
-
-def _options(registry: Any) -> Callable[..., dict[str, Any]]:
-    return lambda name, **options: registry.options(name, options)
-
-
-Degraded = Annotated[dict[str, Any], _part(_options(degradations.DEGRADATIONS))]
 
 
 class Validation(_Strict):
@@ -82,7 +48,7 @@ class Pair(_Strict):
     clean: AbsolutePath
 
 
-Pairs = Annotated[list[Pair], BeforeValidator(_selections)]
+Pairs = Annotated[list[Pair], BeforeValidator(selections)]
 
 
 class Data(_Strict):
@@ -208,8 +174,8 @@ class Recipe(_Strict):
     seed: Annotated[int, Field(ge=0)] = 0
     data: Data
     degradation: Degraded | None = None
-    network: Annotated[dict[str, Any], _part(networks.check)]
-    objective: Annotated[dict[str, Any], _part(_options(adaptation.OBJECTIVES))]
+    network: Annotated[dict[str, Any], part(networks.check)]
+    objective: Annotated[dict[str, Any], part(options_of(adaptation.OBJECTIVES))]
     training: Training
     compare: Compare | None = None
 
