@@ -26,16 +26,22 @@ def side(change: float) -> str:
     return "better" if change > NONE else "worse" if change < -NONE else "about equal"
 
 
-def sentence(known: list[Row]) -> str:
+def sentence(known: list[Row], what: str = "networks") -> str:
     telling = [found for *_, found in known if side(found["true"]) != "about equal"]
     right = sum(found["kind"] == side(found["true"]) for found in telling)
     wrong = sum(found["kind"] not in (side(found["true"]), "unsure") for found in telling)
     sign = sum(found["kept"] == (found["true"] > 0) for found in telling)
     return (
-        f"Of {len(telling)} networks whose true change exceeds {NONE} dB the verdict is right for "
+        f"Of {len(telling)} {what} whose true change exceeds {NONE} dB the verdict is right for "
         f"{right}, wrong for {wrong}, and leaves {len(telling) - right - wrong} undecided; which "
         f"of the two models is kept is right for {sign}."
     )
+
+
+def apart(known: list[Row]) -> dict[str, list[Row]]:
+    """Trainings as they came, and networks spoiled on purpose (`run.mixed`, `run.shaken`)."""
+    spoiled = [row for row in known if row[1].startswith("start + ")]
+    return {"trainings": [row for row in known if row not in spoiled], "spoiled networks": spoiled}
 
 
 def confusion(known: list[Row]) -> list[str]:
@@ -60,6 +66,8 @@ def readme() -> str:
         *confusion(known),
         "",
         sentence(known),
+        "",
+        *("- " + sentence(part, what) for what, part in apart(known).items()),
         "",
         "| target | network | true, dB | estimated, dB | P(better) | verdict |",
         "|---|---|---:|---:|---:|---|",
