@@ -106,6 +106,10 @@ def judged_again(target: str, start: str) -> dict[str, object]:
     return {"verdict": asdict(verdict), "kept": "adapted" if verdict.worth_keeping else "start"}
 
 
+def results() -> dict[str, dict[str, object]]:
+    return json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--targets", default=",".join((*STUDY.TARGETS, *STUDY.STRONG)))
@@ -114,15 +118,17 @@ if __name__ == "__main__":
     parser.add_argument("--judge-again", action="store_true", help="runs that are there")
     given = parser.parse_args()
     runtime.prepare()
-    results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     for start in given.starts.split(","):
         for target in given.targets.split(","):
             name = f"{target} from {start}"
-            if name not in results:
-                results[name] = {"minutes": given.minutes, **adapt(target, start, given.minutes)}
+            known = results().get(name)
+            if known is None:
+                known = {"minutes": given.minutes, **adapt(target, start, given.minutes)}
             elif given.judge_again:
-                results[name] |= judged_again(target, start)
+                known |= judged_again(target, start)
             else:
                 continue
-            write_whole(RESULTS, (json.dumps(results, indent=1) + "\n").encode())
+            # another process may have written its own beside it
+            content = json.dumps({**results(), name: known}, indent=1) + "\n"
+            write_whole(RESULTS, content.encode())
     (HERE / "README.md").write_text(readme())
