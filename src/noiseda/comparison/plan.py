@@ -256,7 +256,9 @@ def _with(recipe: Recipe, name: str, seed: int, images: int, start: Path | None)
 
 
 def _refuse_misfit(cell: Cell) -> None:
-    for key, old, new in differences(read_recipe(cell.folder / RECIPE), cell.recipe):
+    different = next(differences(read_recipe(cell.folder / RECIPE), cell.recipe), None)
+    if different is not None:
+        key, old, new = different
         raise RunError(
             f"{cell.folder}: its training has {key} {_shown(old)}, not {_shown(new)}; undo that, "
             "or choose another folder with -o"
