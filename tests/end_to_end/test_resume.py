@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -123,7 +124,13 @@ def assert_equal(a: object, b: object) -> None:
 
 
 def members(group: int) -> list[int]:
-    return [process.pid for process in psutil.process_iter() if os.getpgid(process.pid) == group]
+    found = []
+    for process in psutil.process_iter():
+        # a process of the machine's may end between being listed and being asked
+        with contextlib.suppress(ProcessLookupError):
+            if os.getpgid(process.pid) == group:
+                found.append(process.pid)
+    return found
 
 
 @pytest.mark.parametrize(
