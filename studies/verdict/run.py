@@ -134,7 +134,8 @@ def fingerprint(*compared: RestorationNetwork) -> str:
 
 def risks(digest: str, target: str, judging: Judging) -> list[Risk]:
     """Of the photos; kept, as the rule that decides by them may change."""
-    file = RUNS.parent / "verdict" / f"{target}-{digest}.npz"
+    noise = hashlib.sha256(json.dumps(judging.noise).encode()).hexdigest()[:8]
+    file = RUNS.parent / "verdict" / f"{target}-{digest}-{noise}.npz"
     if not file.is_file():
         found = [judging.risk(images.read_rgb8(noisy)) for noisy, _ in pairs(target)]
         told = [one for one in found if one is not None]

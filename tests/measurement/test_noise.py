@@ -38,7 +38,7 @@ def test_white_noise(sigma: float) -> None:
     assert np.array(noise.curve) == pytest.approx(sigma, rel=0.2)
     assert np.abs(noise.horizontal).max() < 0.05
     assert np.abs(noise.vertical).max() < 0.05
-    assert np.array(noise.color) == pytest.approx(np.eye(3), abs=0.05)
+    assert noise.color == pytest.approx(np.eye(3), abs=0.05)
     assert noise.uneven == 0
 
 
@@ -46,7 +46,7 @@ def test_correlated_noise() -> None:
     photos = [as_photo(gradient() + 8 * correlated(seed)) for seed in range(4)]
     noise = measure(photos)
     assert noise.sigma == pytest.approx([8] * 3, rel=0.1)
-    table = np.array(noise.correlation)
+    table = np.array(noise.correlation)[range(3), range(3)]
     # all quadrants: even in both directions
     for flipped in (table, table[:, ::-1], table[:, :, ::-1]):
         assert flipped[:, 4:, 4:] == pytest.approx(np.stack([TRUE] * 3), abs=0.06)
@@ -65,7 +65,18 @@ def test_colors() -> None:
     photo = as_photo(gradient() + white(3) @ mixing.T * [4, 8, 12])
     noise = measure(photo)
     assert noise.sigma == pytest.approx([4, 8, 12], rel=0.1)
-    assert np.array(noise.color) == pytest.approx(mixing @ mixing.T, abs=0.06)
+    assert noise.color == pytest.approx(mixing @ mixing.T, abs=0.06)
+
+
+def test_colors_of_neighbours() -> None:
+    """Red is what green is a row above and two columns to the left."""
+    drawn = white(4, 257, 258)
+    drawn[1:, 2:, 0] = (drawn[1:, 2:, 0] + drawn[:-1, :-2, 1]) / np.sqrt(2)
+    noise = measure(as_photo(gradient() + 8 * drawn[1:, 2:]))
+    expected = np.zeros((3, 3, 9, 9))
+    expected[range(3), range(3), 4, 4] = 1
+    expected[0, 1, 3, 2] = expected[1, 0, 5, 6] = np.sqrt(0.5)
+    assert np.array(noise.correlation) == pytest.approx(expected, abs=0.1)
 
 
 def test_sigma_follows_the_brightness() -> None:
@@ -132,7 +143,7 @@ def test_gray_photo() -> None:
     gray = gradient()[..., :1] + 6 * white(9)[..., :1]
     noise = measure(as_photo(np.repeat(gray, 3, 2)))
     assert noise.sigma == pytest.approx([6] * 3, rel=0.1)
-    assert np.array(noise.color) == pytest.approx(np.ones((3, 3)))
+    assert noise.color == pytest.approx(np.ones((3, 3)))
 
 
 def test_kinds_of_pixels_agree() -> None:
@@ -184,7 +195,7 @@ def test_numbers_are_plain() -> None:
     values = noise.as_dict()
     assert values == json.loads(json.dumps(values))
     assert values["overall"] == pytest.approx(noise.overall, abs=1e-4)
-    assert np.array(values["correlation"]).shape == (3, 9, 9)
+    assert np.array(values["correlation"]).shape == (3, 3, 9, 9)
     assert np.array(values["curve"]).shape == (len(values["brightness"]), 3)
 
 
@@ -204,6 +215,19 @@ def neighbours(noise: Noise) -> np.ndarray:
     return ((noise.horizontal + noise.vertical) / 2)[1, :3]
 
 
+def distances(error: np.ndarray) -> np.ndarray:
+    """Correlation of H×W at distances 1 to 3, to the right."""
+    power = (error**2).mean()
+    return np.array([(error[:, k:] * error[:, :-k]).mean() / power for k in (1, 2, 3)])
+
+
+def distances_of(noise: Noise, weights: tuple[float, ...]) -> np.ndarray:
+    """The same of a weighted sum of the colours, as measured."""
+    scaled = np.multiply(weights, noise.sigma)
+    table = np.einsum("c,d,cdij->ij", scaled, scaled, np.array(noise.correlation))
+    return table[4, 5:8] / table[4, 4]
+
+
 def test_renoir(shared: Reader) -> None:
     noisy = shared("renoir/noisy")
     found, noise = strengths(noisy), measure(noisy)
@@ -212,7 +236,13 @@ def test_renoir(shared: Reader) -> None:
     assert 0.8 < np.quantile(found / true, 0.02) < np.quantile(found / true, 0.98) < 1.2
     assert np.corrcoef(ranks(found.mean(1)), ranks(true.mean(1)))[0, 1] > 0.95
     assert neighbours(noise) == pytest.approx([0.47, 0.15, 0.03], abs=0.03)
-    assert np.abs(np.array(noise.color) - np.eye(3)).max() < 0.3
+    assert np.abs(noise.color - np.eye(3)).max() < 0.3
+    # demosaicing makes it coarser in its colour than in its brightness
+    seen = errors(noisy, shared("renoir/clean"))
+    for weights, least, most in (((1, 1, 1), 0.3, 0.45), ((1, -1, 0), 0.6, 0.75)):
+        truth = np.median([distances(error @ weights) for error in seen], 0)
+        assert least < truth[0] < most
+        assert distances_of(noise, weights) == pytest.approx(truth, abs=0.05)
     # brighter is noisier
     green = np.array(noise.curve)[:10, 1]
     assert (np.diff(green) > 0).all()

@@ -34,12 +34,15 @@ def _increasing(knots: tuple[float, ...]) -> tuple[float, ...]:
 
 
 def _centred(tables: tuple[Table, ...]) -> tuple[Table, ...]:
-    """Pydantic validator: one or three square tables of one odd size, 1 in the middle."""
+    """Pydantic validator: one, three or nine square tables of one odd size, 1 in the middle of
+    what is of a colour and itself."""
     sizes = {len(table) for table in tables} | {len(row) for table in tables for row in table}
-    if len(tables) not in (1, 3) or len(sizes) != 1 or min(sizes) % 2 == 0:
-        raise ValueError("give one or three square tables, all of one odd number of rows")
+    if len(tables) not in (1, 3, 9) or len(sizes) != 1 or min(sizes) % 2 == 0:
+        raise ValueError("give one, three or nine square tables, all of one odd number of rows")
     middle = min(sizes) // 2
-    wrong = [t[middle][middle] for t in tables if abs(t[middle][middle] - 1) > 1e-6]
+    # of nine, those of R and R, G and G, B and B
+    own = tables[::4] if len(tables) == 9 else tables
+    wrong = [t[middle][middle] for t in own if abs(t[middle][middle] - 1) > 1e-6]
     if wrong:
         raise ValueError(f"the middle of a table is {wrong[0]:g}; a pixel's own correlation is 1")
     return tables
@@ -51,19 +54,20 @@ class Matched(Degradation):
 
         x_c = y_c + k·σ_c(y_c)·n_c
 
-    n has unit variance and correlation `color` between the colours of a pixel. Each colour is
-    white noise through a filter with the given autocorrelation: the filter's spectrum is the
-    square root of the noise's power spectrum (Wiener–Khinchin). A table that is no
-    autocorrelation, its spectrum being negative somewhere, is replaced by one that is.
+    n has unit variance and is white noise of three colours through a filter, whose 3×3 spectrum is
+    the square root of the noise's (Wiener–Khinchin): noise out of a demosaicing is coarser in its
+    colour than in its brightness, which no filter of each colour alone can make. Tables that are
+    no correlation, their spectrum being negative somewhere, are replaced by such that are.
     `measurement.matched_options` makes these options from photos.
 
     Args:
         brightness: K increasing brightnesses in [0, 1].
         sigma: K×3, σ of R, G and B where that colour has this brightness, in units of 1/255;
             linear in between, constant beyond.
-        correlation: 3×(2r+1)×(2r+1) correlation of a pixel with those up to r rows and columns
-            away, for R, G and B; or one table for all.
-        color: 3×3 correlation between the colours of a pixel.
+        correlation: tables of (2r+1)×(2r+1), the correlation of a pixel with those up to r rows
+            and columns away: one for all colours; three, of R, G and B; or nine, of a pixel's R
+            with the R around it, then R with G, R with B, G with R and so on.
+        color: 3×3 correlation between the colours of a pixel; nine tables tell it themselves.
         scale: range of the strength k, log-uniform, drawn once a sample.
         clamp: clamp the result to [0, 1].
 
@@ -91,51 +95,59 @@ class Matched(Degradation):
         levels = np.array(sigma, np.float64).T / 255
         # 3×1025: σ by brightness
         self.levels = _float32([np.interp(steps, brightness, level) for level in levels])
-        tables = correlation if len(correlation) == 3 else correlation * 3
-        filters = np.stack([_filter(np.array(table, np.float64)) for table in tables])
-        # 3×1×(4r+1)×(4r+1)
-        self.filters = _float32(filters)[:, None]
-        self.mixing = _float32(_mixing(np.array(color, np.float64), filters))
+        tables = np.array(correlation, np.float64)
+        # 3×3×(4r+1)×(4r+1)
+        self.filters = _float32(_filters(_spectrum(tables, np.array(color, np.float64))))
 
     def degrade(self, clean: Tensor, random: BatchRandom) -> Tensor:
         device = clean.device
         strength = log_uniform(random.rand(1, 1, 1), self.scale).to(device)
         height, width = (size + self.filters.shape[-1] - 1 for size in clean.shape[-2:])
         white = random.randn(3, height, width).to(device)
-        mixed = torch.einsum("cd,bdhw->bchw", self.mixing.to(device), white)
-        noise = F.conv2d(mixed, self.filters.to(device), groups=3)
+        noise = F.conv2d(white, self.filters.to(device))
         step = (clean.clamp(0, 1) * _STEPS).round_().long()
         channel = torch.arange(3, device=device)[:, None, None]
         noisy = clean + strength * self.levels.to(device)[channel, step] * noise
         return noisy.clamp_(0, 1) if self.clamp else noisy
 
 
-def _filter(correlation: np.ndarray) -> np.ndarray:
-    """(4r+1)×(4r+1) filter of unit energy that gives white noise this correlation."""
-    reach = len(correlation) // 2
+def _spectrum(tables: np.ndarray, color: np.ndarray) -> np.ndarray:
+    """n×n×3×3 with n = 8r + 8: at each frequency, the power of the colours and of what two of them
+    share.
+
+    Args:
+        tables: 1, 3 or 9 of (2r+1)×(2r+1).
+        color: 3×3, for 1 or 3 tables.
+    """
+    reach = tables.shape[-1] // 2
     size = 8 * reach + 8
-    # an autocorrelation is the same in opposite directions
-    even = (correlation + correlation[::-1, ::-1]) / 2
-    padded = np.zeros((size, size))
-    padded[: 2 * reach + 1, : 2 * reach + 1] = even
-    power = np.fft.fft2(np.roll(padded, (-reach, -reach), (0, 1))).real
-    response = np.fft.ifft2(np.sqrt(np.maximum(power, 0))).real
+    padded = np.zeros((len(tables), size, size))
+    padded[:, : 2 * reach + 1, : 2 * reach + 1] = tables
+    spectrum = np.fft.fft2(np.roll(padded, (-reach, -reach), (1, 2)))
+    if len(tables) == 9:
+        full = np.moveaxis(spectrum.reshape(3, 3, size, size), (0, 1), (2, 3))
+    else:
+        # one filter a colour; two colours lose correlation where their filters differ
+        root = np.sqrt(np.maximum(spectrum.real, 0))
+        root = np.broadcast_to(root, (3, size, size)) / np.sqrt((root**2).mean((1, 2)))[:, None, None]
+        overlap = np.einsum("cij,dij->cd", root, root) / size**2
+        shared = color / np.maximum(overlap, 1e-3)
+        full = np.einsum("cd,cij,dij->ijcd", shared, root, root).astype(np.complex128)
+    # the same in opposite directions, with the colours exchanged
+    return (full + np.swapaxes(full, 2, 3).conj()) / 2
+
+
+def _filters(spectrum: np.ndarray) -> np.ndarray:
+    """3×3×(4r+1)×(4r+1): from three white colours to three of this spectrum and unit variance."""
+    size = len(spectrum)
+    value, vector = np.linalg.eigh(spectrum)
+    root = (vector * np.sqrt(np.maximum(value, 0))[..., None, :]) @ np.swapaxes(vector, 2, 3).conj()
+    response = np.fft.ifft2(np.moveaxis(root, (2, 3), (0, 1))).real
     # the root of a spectrum has a longer tail than the spectrum
-    tail = 2 * reach
-    taps = np.roll(response, (tail, tail), (0, 1))[: 2 * tail + 1, : 2 * tail + 1]
-    return taps / np.linalg.norm(taps)
-
-
-def _mixing(color: np.ndarray, filters: np.ndarray) -> np.ndarray:
-    """3×3 matrix by which white colours are mixed, so that they have the correlation after the
-    filters."""
-    # two colours lose correlation where their filters differ
-    overlap = np.einsum("cij,dij->cd", filters, filters)
-    wanted = (color + color.T) / 2 / np.maximum(overlap, 1e-3)
-    value, vector = np.linalg.eigh(wanted)
-    root = (vector * np.sqrt(np.maximum(value, 0))) @ vector.T
-    # what the clipped eigenvalues added to the variances
-    return root / np.linalg.norm(root, axis=1, keepdims=True)
+    tail = (size - 8) // 4
+    taps = np.roll(response, (tail, tail), (2, 3))[:, :, : 2 * tail + 1, : 2 * tail + 1]
+    # not turned around: F.conv2d looks in the direction that a correlation is given in
+    return taps / np.sqrt((taps**2).sum((1, 2, 3), keepdims=True))
 
 
 def _float32(values: np.ndarray | list[np.ndarray]) -> Tensor:

@@ -31,6 +31,7 @@ class Verdict:
             estimate too; None if there was no photo.
         interval: of `change`, 10 % and 90 % points; None with it.
         photos, cells: how many photos and pieces of photos it rests on.
+        learned: how many of the photos adaptation saw.
     """
 
     kind: Literal["better", "worse", "unsure"]
@@ -39,6 +40,7 @@ class Verdict:
     interval: tuple[float, float] | None
     photos: int
     cells: int
+    learned: int = 0
 
     @property
     def worth_keeping(self) -> bool:

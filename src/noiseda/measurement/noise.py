@@ -26,7 +26,7 @@ import numpy as np
 from noiseda.errors import DataError
 from noiseda.measurement import photo as one_photo
 from noiseda.measurement.patches import REACH, SIDE
-from noiseda.measurement.photo import IDENTITY, PhotoNoise
+from noiseda.measurement.photo import WHITE, PhotoNoise
 
 KNOTS = tuple(k / 16 for k in range(17))
 """Brightnesses at which σ is reported."""
@@ -54,9 +54,9 @@ class Noise:
         brightness: K brightnesses in [0, 1].
         curve: K×3, σ there; constant beyond the brightnesses in `seen`.
         seen: for each colour, the lowest and highest brightness with flat patches.
-        correlation: 3×9×9 between a pixel and those up to 4 rows and columns away, in the middle
-            1 for itself.
-        color: 3×3 correlation between the colours of a pixel.
+        correlation: 3×3×9×9 between a colour of a pixel and each colour of those up to 4 rows and
+            columns away; noise of neighbours is often alike in what colour it has rather than in
+            how bright it is.
         scale: strength of single photos relative to `curve`, 10 % and 90 % quantiles.
     """
 
@@ -67,8 +67,7 @@ class Noise:
     brightness: tuple[float, ...]
     curve: tuple[Triple, ...]
     seen: tuple[tuple[float, float], ...]
-    correlation: tuple[tuple[tuple[float, ...], ...], ...]
-    color: tuple[Triple, Triple, Triple]
+    correlation: tuple[tuple[tuple[tuple[float, ...], ...], ...], ...]
     scale: tuple[float, float]
 
     @property
@@ -77,14 +76,24 @@ class Noise:
         return float(np.sqrt(np.mean(np.square(self.sigma))))
 
     @property
+    def color(self) -> np.ndarray:
+        """3×3: correlation between the colours of a pixel."""
+        return np.array(self.correlation)[:, :, REACH, REACH]
+
+    @property
     def horizontal(self) -> np.ndarray:
         """3×4: correlation with the pixels 1 to 4 to the right, for each colour."""
-        return np.array(self.correlation)[:, REACH, REACH + 1 :]
+        return self._within[:, REACH, REACH + 1 :]
 
     @property
     def vertical(self) -> np.ndarray:
         """3×4: correlation with the pixels 1 to 4 below, for each colour."""
-        return np.array(self.correlation)[:, REACH + 1 :, REACH]
+        return self._within[:, REACH + 1 :, REACH]
+
+    @property
+    def _within(self) -> np.ndarray:
+        """3×9×9: correlation of each colour with itself."""
+        return np.einsum("ccij->cij", np.array(self.correlation))
 
     @property
     def neighbours(self) -> float:
@@ -94,6 +103,7 @@ class Noise:
     def as_dict(self) -> dict[str, Any]:
         """Plain numbers and lists, for JSON."""
         values = {"overall": self.overall, **dataclasses.asdict(self)}
+        values["color"] = self.color.tolist()
         values["horizontal"] = self.horizontal.tolist()
         values["vertical"] = self.vertical.tolist()
         return {key: _plain(value) for key, value in values.items()}
@@ -161,9 +171,8 @@ def combine(photos: list[PhotoNoise]) -> Noise:
     # photos with hardly more than rounding have hardly any correlation
     telling = noisy or photos
     correlation = np.median([photo.correlation for photo in telling], 0)
-    color = np.median([photo.color for photo in telling], 0)
     if sigma.max() <= _FAINT:
-        correlation, color = np.stack([IDENTITY] * 3), np.eye(3)
+        correlation = WHITE
     low, high = np.quantile(np.exp(strength), [0.1, 0.9]).tolist()
     return Noise(
         photos=measured,
@@ -174,7 +183,6 @@ def combine(photos: list[PhotoNoise]) -> Noise:
         curve=_tuples(np.stack([_filled(values) for values in curve], 1)),
         seen=_tuples([_range(photos, channel) for channel in range(3)]),
         correlation=_tuples(correlation),
-        color=_tuples(color),
         scale=(low, high),
     )
 

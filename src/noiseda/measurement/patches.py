@@ -74,32 +74,34 @@ def cut(photo: np.ndarray) -> Patches:
     return Patches(pixels, brightness, smooth[..., _PLANE:].sum(-1), variance, clipped)
 
 
-def autocovariance(residual: np.ndarray) -> np.ndarray:
+def covariance(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     """Mean product of residuals at all distances up to `REACH`.
 
     Args:
-        residual: n×256, see `Patches.residual`.
+        one, other: n×256, of two colours or twice the same, see `Patches.residual`.
 
     Returns:
-        9×9; row 4 + dy and column 4 + dx hold the product of pixels (dy, dx) apart. Biased, see
-        `unbiased`.
+        9×9; row 4 + dy and column 4 + dx hold the product of a pixel of `one` and the pixel of
+        `other` that is (dy, dx) away. Biased, see `unbiased`.
     """
     # twice the size, so that the periodic products do not wrap around
-    spectrum = np.fft.rfft2(residual.reshape(-1, SIDE, SIDE), (2 * SIDE, 2 * SIDE))
-    summed = np.fft.irfft2((np.abs(spectrum) ** 2).mean(0), (2 * SIDE, 2 * SIDE))
+    sizes = (2 * SIDE, 2 * SIDE)
+    spectra = [np.fft.rfft2(each.reshape(-1, SIDE, SIDE), sizes) for each in (one, other)]
+    summed = np.fft.irfft2((spectra[0].conj() * spectra[1]).mean(0), sizes)
     lags = np.arange(-REACH, REACH + 1)
     pairs = SIDE - np.abs(lags)
     return summed[np.ix_(lags, lags)] / np.outer(pairs, pairs)
 
 
 def unbiased(measured: np.ndarray) -> np.ndarray:
-    """The autocovariance of the noise from that of its fine residual, both 9×9.
+    """The covariance of the noise from that of its fine residual, both 9×9; see `covariance`.
 
     With M the projection that removes plane and coarse variation, noise of covariance C leaves a
-    residual of covariance M·C·M. This is linear in the autocovariance and can be inverted, noise
-    being taken to be uncorrelated beyond `REACH` (condition number 35: the coarse part of the
-    noise is concluded from the fine part). So patches can be chosen by their coarse variation
-    without choosing among the noise: the fine part of the noise does not know of it.
+    residual of covariance M·C·M, within a colour as between two. This is linear in the
+    covariance at all distances and can be inverted, noise being taken to be uncorrelated beyond
+    `REACH` (condition number 35: the coarse part of the noise is concluded from the fine part). So
+    patches can be chosen by their coarse variation without choosing among the noise: the fine part
+    of the noise does not know of it.
     """
     return np.linalg.solve(_response(), measured.ravel()).reshape(measured.shape)
 
@@ -120,7 +122,7 @@ def _smooth() -> np.ndarray:
 
 @cache
 def _response() -> np.ndarray:
-    """81×81: the measured autocovariance that each lag of the true one causes."""
+    """81×81: the measured covariance that each lag of the true one causes."""
     row, column = np.divmod(np.arange(_AREA), SIDE)
     down, across = row[:, None] - row, column[:, None] - column
     width = 2 * REACH + 1

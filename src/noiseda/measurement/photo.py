@@ -25,8 +25,10 @@ ROUNDING = 0.3
 # a patch with more than this times the variance of the noise is not flat
 _TOLERANCE = 1.6
 
-IDENTITY = np.zeros((2 * REACH + 1, 2 * REACH + 1))
-IDENTITY[REACH, REACH] = 1
+_ALONE = np.zeros((2 * REACH + 1, 2 * REACH + 1))
+_ALONE[REACH, REACH] = 1
+WHITE = np.eye(3)[..., None, None] * _ALONE
+"""3×3×9×9: the correlation of white noise."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,8 +39,8 @@ class PhotoNoise:
         brightness: for each colour, increasing brightnesses in [0, 1] at which σ was measured.
         sigma: for each colour, σ there.
         overall: 3, root mean square of σ over the photo.
-        correlation: 3×9×9, 1 at distance 0, see `patches.autocovariance`.
-        color: 3×3 correlation between the colours of a pixel.
+        correlation: 3×3×9×9, of a pixel's colour with another colour, or the same, of the pixels
+            around it, see `patches.covariance`; 1 between a pixel's colour and itself.
         patches: flat patches that were used, mean over the colours.
         even: share of the brightness classes in which the flattest fifth is equally noisy, mean
             over the colours. Elsewhere texture may be taken for noise, or the camera has denoised.
@@ -48,7 +50,6 @@ class PhotoNoise:
     sigma: list[np.ndarray]
     overall: np.ndarray
     correlation: np.ndarray
-    color: np.ndarray
     patches: int
     even: float
 
@@ -65,8 +66,7 @@ def measure(photo: np.ndarray) -> PhotoNoise:
         brightness=[np.clip(color.point / 255, 0, 1) for color in colors],
         sigma=[color.level for color in colors],
         overall=np.sqrt((spread**2).mean(1)),
-        correlation=np.stack([color.correlation for color in colors]),
-        color=_color(found, colors),
+        correlation=_correlation(found, colors),
         patches=round(sum(len(color.flat) for color in colors) / 3),
         even=float(np.mean([color.even for color in colors])),
     )
@@ -97,10 +97,11 @@ def _measure(found: Patches, texture: np.ndarray, channel: int) -> _Color:
     expected = np.interp(brightness[flat], point, level)
     alike = _alike(found.variance[flat, channel], expected)
     flat, expected = flat[alike], expected[alike]
-    correlation = IDENTITY
+    correlation = _ALONE
     if len(flat):
         # of unit variance, so that bright and dark patches count the same
-        fine = patches.autocovariance(found.residual(flat, channel) / expected[:, None])
+        scaled = found.residual(flat, channel) / expected[:, None]
+        fine = patches.covariance(scaled, scaled)
         true = patches.unbiased(fine)
         # what the coarse part adds to the variance; with a few patches it is little known
         growth = patches.FREEDOM / patches.SIDE**2 * true[REACH, REACH] / fine[REACH, REACH]
@@ -161,14 +162,21 @@ def _alike(variance: np.ndarray, expected: np.ndarray) -> np.ndarray:
     return (variance > 0) & (variance <= _TOLERANCE * expected**2)
 
 
-def _color(found: Patches, colors: list[_Color]) -> np.ndarray:
-    """Correlation between colours, from patches that are flat in all of them."""
+def _correlation(found: Patches, colors: list[_Color]) -> np.ndarray:
+    """Correlation within the colours, and between two from patches that are flat in all."""
+    result = WHITE.copy()
+    for channel, color in enumerate(colors):
+        result[channel, channel] = color.correlation
     flat = np.unique(np.concatenate([color.flat for color in colors]))
     expected = np.stack([color.at(found.brightness[flat, c]) for c, color in enumerate(colors)], 1)
     kept = _alike(found.variance[flat], expected).all(1)
     if not kept.any():
-        return np.eye(3)
+        return result
     scaled = [found.residual(flat[kept], c) / expected[kept, c, None] for c in range(3)]
-    product = np.array([[(one * two).mean() for two in scaled] for one in scaled])
-    size = np.sqrt(np.diag(product))
-    return product / np.outer(size, size)
+    own = [patches.unbiased(patches.covariance(one, one))[REACH, REACH] for one in scaled]
+    for one, other in ((0, 1), (0, 2), (1, 2)):
+        product = patches.unbiased(patches.covariance(scaled[one], scaled[other]))
+        if min(own) > 0:
+            result[one, other] = product / np.sqrt(own[one] * own[other])
+            result[other, one] = result[one, other, ::-1, ::-1]
+    return result

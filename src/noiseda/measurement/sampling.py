@@ -18,16 +18,16 @@ def matched_options(noise: Noise) -> dict[str, Any]:
     Plain lists of numbers, rounded as for a recipe. The strength varies from sample to sample as it
     does between the photos.
     """
-    correlation = np.clip(noise.correlation, -1, 1)
+    # of nine pairs of colours
+    tables = np.clip(np.array(noise.correlation).reshape(9, *np.shape(noise.correlation)[2:]), -1, 1)
     farthest = [abs(np.array(lags)).max() for lags in (noise.horizontal, noise.vertical)]
     if max(farthest) < 0.02:
-        # hardly more than the error of the measurement: white, and six times as fast
-        correlation = correlation[:, REACH : REACH + 1, REACH : REACH + 1]
+        # hardly more than the error of the measurement: white, and many times as fast
+        tables = tables[:, REACH : REACH + 1, REACH : REACH + 1]
     return {
         "brightness": _rounded(noise.brightness, 4),
         "sigma": _rounded(noise.curve, 3),
-        "correlation": _rounded(correlation, 3),
-        "color": _rounded(np.clip(noise.color, -1, 1), 3),
+        "correlation": _rounded(tables, 3),
         # some photos may have next to none of it
         "scale": _rounded(np.clip(noise.scale, 0.01, 100), 3),
     }

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from noiseda import images
 from noiseda.checkpoint import open_model
 from noiseda.console import progress_bar
 from noiseda.errors import ImageError, RunError
-from noiseda.judgement import Judging, Verdict, judge
+from noiseda.judgement import Judging, Risk, Verdict, judge
 from noiseda.measurement import matched_options
 from noiseda.networks import RestorationNetwork
 from noiseda.report import write_report
@@ -20,6 +23,9 @@ from noiseda.tailoring.plan import Given
 from noiseda.tailoring.tasks import WAYS
 from noiseda.tailoring.telling import report_of, shown_names
 
+# photos that are judged where those that were kept back leave it open
+_MOST = 16
+
 
 def judged(given: Given, seen: Look, adapted: RestorationNetwork, state: State) -> Verdict:
     """Whether the adapted network is better than the start, decided once."""
@@ -29,19 +35,31 @@ def judged(given: Given, seen: Look, adapted: RestorationNetwork, state: State) 
         return Verdict("unsure", 0.5, None, None, 0, 0)
     noise = seen.survey.noise
     judging = Judging(given.network, adapted, matched_options(noise) if noise else None)
-    risks = []
+    found = _risks(judging, given.photos, seen.held_out)
+    if not seen.spared:
+        return replace(judge(found), learned=len(found))
+    verdict = judge(found)
+    if verdict.kind != "unsure":
+        return verdict
+    # what a few photos leave open, more can tell; the estimate knows how far a network follows the
+    # noise of a photo, so that it holds for photos that were learned from
+    count = min(len(seen.training), max(_MOST - len(found), 0))
+    more = [seen.training[index * len(seen.training) // count] for index in range(count)]
+    learned = _risks(judging, given.photos, more)
+    return replace(judge([*found, *learned]), learned=len(learned))
+
+
+def _risks(judging: Judging, photos: Path, names: Sequence[str]) -> list[Risk]:
+    """Of the photos on which something can be told."""
+    found = []
     with progress_bar("photos") as bar:
-        task = bar.add_task("judging", total=len(seen.held_out), note="")
-        for name in seen.held_out:
-            try:
-                found = judging.risk(images.read_rgb8(given.photos / name))
-            except ImageError:
-                # it could be read at the first look; the others still can
-                found = None
-            if found is not None:
-                risks.append(found)
+        task = bar.add_task("judging", total=len(names), note="")
+        for name in names:
+            # it could be read at the first look; the others still can
+            with suppress(ImageError):
+                found.append(judging.risk(images.read_rgb8(photos / name)))
             bar.advance(task)
-    return judge(risks)
+    return [risk for risk in found if risk is not None]
 
 
 def restored(photos: Path, folder: Path) -> tuple[int, list[tuple[Path, str]]]:

@@ -118,7 +118,7 @@ def tailor(
         with timed("judging", state, folder):
             verdict = judged(given, seen, adapted, state)
             state.verdict = asdict(verdict)
-        say(outcome(given.info.task, seen, verdict))
+        say(outcome(given.info.task, verdict))
         _keep_model(given, folder, verdict, state, say)
         with timed("restoring", state, folder):
             count, failed = restored(photos, folder)

@@ -22,22 +22,27 @@ from noiseda.tailoring.tasks import WAYS
 _SHOWN = 4
 
 
-def outcome(task: str, seen: Look, verdict: Verdict, kept: str | None = None) -> str:
+def outcome(task: str, verdict: Verdict, kept: str | None = None) -> str:
     """The verdict in words, and whose model is kept if it is the start's."""
     start = " The start model is kept." if kept == "start" else ""
     way = WAYS[task]
     if not way.judged:
         return f"{way.verdict}{start}"
-    return f"{verdict.sentence}{start} {ground(seen, verdict)}"
+    return f"{verdict.sentence}{start} {ground(verdict)}"
 
 
-def ground(seen: Look, verdict: Verdict) -> str:
+def ground(verdict: Verdict) -> str:
     """What a verdict rests on, in a sentence."""
     if not verdict.photos:
         return ""
     photos = f"{verdict.photos} photo{'s' * (verdict.photos > 1)}"
-    saw = "did not see" if seen.spared else "saw, too, as there were too few to keep any back"
-    return f"Judged without ground truth on {photos} that adaptation {saw}."
+    saw = "that adaptation did not see"
+    if verdict.learned == verdict.photos:
+        saw = "that adaptation saw, too, as there were no others to judge"
+    elif verdict.learned:
+        unseen = verdict.photos - verdict.learned
+        saw = f"of which adaptation saw {verdict.learned}, as the other {unseen} did not decide"
+    return f"Judged without ground truth on {photos} {saw}."
 
 
 def shown_names(seen: Look) -> list[str]:
@@ -67,12 +72,15 @@ def report_of(
     """
     survey, judged = seen.survey, WAYS[given.info.task].judged
     sure = max(verdict.probability, 1 - verdict.probability)
+    looked_at = ", ".join(seen.held_out)
+    if seen.spared and verdict.learned:
+        looked_at += f", and {verdict.learned} that were learned from"
     times = {**state.times, "writing this report": time.perf_counter() - began}
     return Report(
         title=f"Adapted to {Path(state.photos).name}",
         verdict=ShownVerdict(
             verdict.kind,
-            outcome(given.info.task, seen, verdict, state.kept),
+            outcome(given.info.task, verdict, state.kept),
             None if verdict.kind == "unsure" else sure,
             verdict.change,
             verdict.interval,
@@ -88,7 +96,7 @@ def report_of(
         settings={
             "photos": state.photos,
             "photos learned from": str(len(seen.training)),
-            ("photos judged on" if judged else "photos shown"): ", ".join(seen.held_out),
+            ("photos judged on" if judged else "photos shown"): looked_at,
             "start model": state.model,
             "training steps": str(state.steps),
             "minutes allowed": f"{state.minutes:g}",
