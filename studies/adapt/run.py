@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import runpy
 import shutil
 from dataclasses import asdict
@@ -25,10 +24,10 @@ from noiseda import images, runtime
 from noiseda.checkpoint import open_model, shipped_model
 from noiseda.evaluation import protocol
 from noiseda.files import write_whole
-from noiseda.judgement import Judging, judge
-from noiseda.measurement import matched_options
 from noiseda.restoration import load
 from noiseda.tailoring import look, tailor
+from noiseda.tailoring.plan import Given
+from noiseda.tailoring.results import judged
 
 STUDY = SimpleNamespace(**runpy.run_path(str(HERE.parent / "adaptation" / "targets.py")))
 RUNS: Path = STUDY.RUNS.parent / "adapt"
@@ -61,10 +60,10 @@ def adapt(target: str, start: str, minutes: float) -> dict[str, object]:
     if not (state.is_file() and json.loads(state.read_text())["finished"]):
         tailor(photos, folder, STARTS[start], minutes, say=say)
     found = json.loads(state.read_text())
-    judged = look(photos, open_model(STARTS[start])[1]).held_out
+    kept_back = look(photos, open_model(STARTS[start])[1]).held_out
     change = {
         name: gain(source, names, STARTS[start], model)
-        for name, names in (("judged", judged), ("held_out", held_out))
+        for name, names in (("kept_back", kept_back), ("held_out", held_out))
     }
     times = {stage: round(seconds) for stage, seconds in found["times"].items()}
     kept = {key: found[key] for key in ("steps", "kept", "verdict")}
@@ -92,17 +91,12 @@ def gain(source: Path, names: list[str], start: Path, adapted: Path) -> dict[str
 
 
 def judged_again(target: str, start: str) -> dict[str, object]:
-    """The verdict of the judge as it is now, on the photos that the run kept back."""
+    """The verdict of the judge as it is now."""
     home = RUNS / f"{target}-{start}"
-    seen = look(home / "photos", open_model(STARTS[start])[1])
-    report = (home / "adapted" / "report.html").read_text("utf-8")
-    (listed,) = re.findall("photos judged on</th><td>([^<]*)<", report)
-    noise = seen.survey.noise
-    before, _ = open_model(STARTS[start])
-    after, _ = open_model(home / "adapted.safetensors")
-    judging = Judging(before, after, matched_options(noise) if noise else None)
-    risks = [judging.risk(images.read_rgb8(home / "photos" / name)) for name in listed.split(", ")]
-    verdict = judge([risk for risk in risks if risk is not None])
+    network, info = open_model(STARTS[start])
+    given = Given(home / "photos", STARTS[start], network, info, 0)
+    adapted, _ = open_model(home / "adapted.safetensors")
+    verdict = judged(given, look(given.photos, info), adapted)
     return {"verdict": asdict(verdict), "kept": "adapted" if verdict.worth_keeping else "start"}
 
 

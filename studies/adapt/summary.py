@@ -12,19 +12,20 @@ RESULTS = HERE / "results.json"
 def table(file: Path = RESULTS) -> list[str]:
     lines = [
         "| photos | start model | photos given | start, dB | adapted, dB | other scenes, dB | "
-        "photos judged: true | verdict | steps | minutes |",
-        "|---|---|---:|---:|---:|---:|---:|---|---:|---:|",
+        "photos kept back, dB | verdict | photos judged | steps | minutes |",
+        "|---|---|---:|---:|---:|---:|---:|---|---:|---:|---:|",
     ]
     for name, found in json.loads(file.read_text()).items():
         target, _, start = name.partition(" from ")
         held_out, verdict = found["held_out"], found["verdict"]
         change = held_out["adapted"] - held_out["start"]
-        true = found["judged"]["adapted"] - found["judged"]["start"]
+        true = found["kept_back"]["adapted"] - found["kept_back"]["start"]
         sure = max(verdict["probability"], 1 - verdict["probability"])
         said = f"{verdict['kind']}, {verdict['change']:+.2f} dB, {100 * sure:.0f} % sure"
         lines.append(
             f"| {target} | {start} | {found['photos']} | {held_out['start']:.2f} | "
             f"{held_out['adapted']:.2f} | {change:+.2f} | {true:+.2f} | {said} | "
+            f"{verdict['photos']} | "
             f"{found['steps']} | {sum(found['times'].values()) / 60:.0f} |"
         )
     return lines

@@ -221,13 +221,6 @@ def distances(error: np.ndarray) -> np.ndarray:
     return np.array([(error[:, k:] * error[:, :-k]).mean() / power for k in (1, 2, 3)])
 
 
-def distances_of(noise: Noise, weights: tuple[float, ...]) -> np.ndarray:
-    """The same of a weighted sum of the colours, as measured."""
-    scaled = np.multiply(weights, noise.sigma)
-    table = np.einsum("c,d,cdij->ij", scaled, scaled, np.array(noise.correlation))
-    return table[4, 5:8] / table[4, 4]
-
-
 def test_renoir(shared: Reader) -> None:
     noisy = shared("renoir/noisy")
     found, noise = strengths(noisy), measure(noisy)
@@ -242,7 +235,7 @@ def test_renoir(shared: Reader) -> None:
     for weights, least, most in (((1, 1, 1), 0.3, 0.45), ((1, -1, 0), 0.6, 0.75)):
         truth = np.median([distances(error @ weights) for error in seen], 0)
         assert least < truth[0] < most
-        assert distances_of(noise, weights) == pytest.approx(truth, abs=0.05)
+        assert noise.correlation_of(weights)[4, 5:8] == pytest.approx(truth, abs=0.05)
     # brighter is noisier
     green = np.array(noise.curve)[:10, 1]
     assert (np.diff(green) > 0).all()

@@ -129,7 +129,7 @@ def _spectrum(tables: np.ndarray, color: np.ndarray) -> np.ndarray:
     else:
         # one filter a colour; two colours lose correlation where their filters differ
         root = np.sqrt(np.maximum(spectrum.real, 0))
-        root = np.broadcast_to(root, (3, size, size)) / np.sqrt((root**2).mean((1, 2)))[:, None, None]
+        root = np.broadcast_to(root, (3, size, size))
         overlap = np.einsum("cij,dij->cd", root, root) / size**2
         shared = color / np.maximum(overlap, 1e-3)
         full = np.einsum("cd,cij,dij->ijcd", shared, root, root).astype(np.complex128)

@@ -17,7 +17,7 @@ more noise in texture than in flat areas (PolyU: 0.63), and fine texture everywh
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -99,6 +99,13 @@ class Noise:
     def neighbours(self) -> float:
         """Correlation of neighbouring pixels, mean over colours and both directions."""
         return float((self.horizontal + self.vertical)[:, 0].mean() / 2)
+
+    def correlation_of(self, weights: Sequence[float]) -> np.ndarray:
+        """9×9: correlation of a weighted sum of the colours, such as brightness (1, 1, 1) or the
+        difference of two (1, -1, 0)."""
+        scaled = np.multiply(weights, self.sigma)
+        table = np.einsum("c,d,cdij->ij", scaled, scaled, np.array(self.correlation))
+        return table / max(table[REACH, REACH], np.finfo(float).tiny)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain numbers and lists, for JSON."""

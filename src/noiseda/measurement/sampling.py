@@ -18,8 +18,9 @@ def matched_options(noise: Noise) -> dict[str, Any]:
     Plain lists of numbers, rounded as for a recipe. The strength varies from sample to sample as it
     does between the photos.
     """
+    side = 2 * REACH + 1
     # of nine pairs of colours
-    tables = np.clip(np.array(noise.correlation).reshape(9, *np.shape(noise.correlation)[2:]), -1, 1)
+    tables = np.clip(np.reshape(noise.correlation, (9, side, side)), -1, 1)
     farthest = [abs(np.array(lags)).max() for lags in (noise.horizontal, noise.vertical)]
     if max(farthest) < 0.02:
         # hardly more than the error of the measurement: white, and many times as fast

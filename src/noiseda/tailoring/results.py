@@ -27,10 +27,8 @@ from noiseda.tailoring.telling import report_of, shown_names
 _MOST = 16
 
 
-def judged(given: Given, seen: Look, adapted: RestorationNetwork, state: State) -> Verdict:
-    """Whether the adapted network is better than the start, decided once."""
-    if state.verdict is not None:
-        return Verdict(**state.verdict)
+def judged(given: Given, seen: Look, adapted: RestorationNetwork) -> Verdict:
+    """Whether the adapted network is better than the start."""
     if not WAYS[given.info.task].judged:
         return Verdict("unsure", 0.5, None, None, 0, 0)
     noise = seen.survey.noise

@@ -116,7 +116,8 @@ def tailor(
             _adapt(given, seen, folder, state, say)
         adapted, _ = open_model(folder / RUN)
         with timed("judging", state, folder):
-            verdict = judged(given, seen, adapted, state)
+            # decided once
+            verdict = Verdict(**state.verdict) if state.verdict else judged(given, seen, adapted)
             state.verdict = asdict(verdict)
         say(outcome(given.info.task, verdict))
         _keep_model(given, folder, verdict, state, say)
