@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from noiseda import degradations, images, networks
-from noiseda.judgement import Judging, Risk, judge, risk
+from noiseda.judgement import Judging, Risk, Verdict, judge, risk
 from noiseda.random import generator
 from tests.conftest import photo
 
@@ -153,6 +154,25 @@ def test_without_a_difference_or_a_photo_there_is_no_verdict() -> None:
     none = judge([])
     assert (none.kind, none.probability, none.photos) == ("unsure", 0.5, 0)
     assert "No photo is large enough to judge on" in none.sentence
+
+
+def test_what_is_said() -> None:
+    """Kept is what is probably better by more than the estimate is wrong by."""
+
+    def of(kind: Literal["better", "worse", "unsure"], probability: float, change: float) -> str:
+        verdict = Verdict(kind, probability, change, (change - 0.3, change + 0.3), 5, 100)
+        return f"{verdict.sentence} {verdict.worth_keeping}"
+
+    better = "The adapted model is better, by about 0.5 dB (99 % sure). True"
+    assert of("better", 0.999, 0.52) == better
+    worse = "The adapted model is worse, by about 0.5 dB (95 % sure). False"
+    assert of("worse", 0.05, -0.52) == worse
+    assert of("unsure", 0.75, 0.24) == (
+        "The adapted model is probably better, by about 0.2 dB; it may be chance (75 % sure). True"
+    )
+    for probability, change in ((0.7, 0.06), (0.3, -0.2)):
+        told = of("unsure", probability, change)
+        assert told == "No difference that could be told from chance. False"
 
 
 def test_a_photo_is_judged_with_its_own_noise() -> None:

@@ -55,12 +55,16 @@ class Verdict:
         """For people."""
         if not self.photos:
             return "No photo is large enough to judge on, and neither too dark nor too bright."
-        if self.kind == "unsure":
-            return "No difference that could be told from chance."
         # the bootstrap knows chance alone, not how wrong the measured noise may be
         sure = min(math.floor(100 * max(self.probability, 1 - self.probability)), 99)
-        amount = f", by about {abs(self.change or 0):.1f} dB"
-        return f"The adapted model is {self.kind}{amount} ({sure} % sure)."
+        amount = f"by about {abs(self.change or 0):.1f} dB"
+        if self.kind != "unsure":
+            return f"The adapted model is {self.kind}, {amount} ({sure} % sure)."
+        if self.worth_keeping:
+            return (
+                f"The adapted model is probably better, {amount}; it may be chance ({sure} % sure)."
+            )
+        return "No difference that could be told from chance."
 
 
 def judge(risks: Sequence[Risk], seed: int = 0) -> Verdict:
