@@ -279,7 +279,7 @@ def test_after_a_warm_up_the_photos_show_what_is_learned(
     recipe_file: Path, tmp_path: Path, sigma: float, starts: list[int]
 ) -> None:
     noisy_photos(tmp_path / "real", sigma)
-    objective = {"warm_up": 0.5, "content": "photos"}
+    objective = {"warm_up": 0.5, "content": "photos", "shrink": 2.0}
     recipe = recipe_of(recipe_file, objective=objective, **{"data.enlarge": [1, 3]})
     prepared = prepare(recipe)
     source = prepared.samples.stores["clean"]
@@ -288,9 +288,10 @@ def test_after_a_warm_up_the_photos_show_what_is_learned(
     if starts[0]:
         teaching.begin(0, prepared.module, None)
         assert prepared.samples.stores["clean"] is source
+        assert prepared.samples.resize == (1, 3)
         assert isinstance(prepared.samples.degradation, Matched)
     teaching.begin(starts[0], prepared.module, None)
     assert prepared.samples.stores["clean"] is prepared.samples.stores["taught"]
     # photos are not enlarged as the source's images are
-    assert prepared.samples.enlarge == (1, 1)
+    assert prepared.samples.resize == (0.5, 1)
     assert train(recipe, tmp_path / "run").finished

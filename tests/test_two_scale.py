@@ -149,5 +149,7 @@ def test_it_says_what_is_missing() -> None:
     del images["taught"]
     with pytest.raises(DataError, match="taught"):
         objective()(Identity(), images, 0.5, draws(3))
+    with pytest.raises(OptionError, match="shrink is of the photos"):
+        adaptation.build("two-scale", shrink=2.0)
     with pytest.raises(OptionError, match="threshold"):
         adaptation.build("two-scale", threshold=0)

@@ -133,20 +133,25 @@ def ramp(samples: TrainingSamples, number: int) -> tuple[float, float]:
 
 
 @pytest.mark.parametrize("degradation", ["gaussian", "motion-blur"])
-def test_clean_crops_are_enlarged(tmp_path: Path, degradation: str) -> None:
+def test_clean_crops_are_resized(tmp_path: Path, degradation: str) -> None:
     store = stored(tmp_path, position(0, 200, 250))
     build = degradations.build(degradation)
 
-    def slopes(low: float, high: float) -> list[float]:
-        made = TrainingSamples(store, None, None, build, 16, seed=3, enlarge=(low, high))
+    def slopes(low: float, high: float, tolerance: float = 1e-3) -> list[float]:
+        made = TrainingSamples(store, None, None, build, 16, seed=3, resize=(low, high))
         found = [ramp(made, number) for number in range(40)]
         # bicubic interpolation keeps what is linear; crops at the borders see a reflection
-        return [slope for slope, uneven in found if uneven < 1e-3]
+        return [slope for slope, uneven in found if uneven < tolerance]
 
     for factor in (1.0, 2.0, 2.7):
         found = slopes(factor, factor)
         assert len(found) > 20
         assert found == pytest.approx([1 / factor] * len(found), abs=1e-4)
+    for factor in (0.5, 0.7):
+        # antialiased it is linear on the mean only
+        found = slopes(factor, factor, tolerance=0.2)
+        assert len(found) > 20
+        assert found == pytest.approx([1 / factor] * len(found), rel=0.02)
     factors = 1 / np.array(slopes(1, 4))
     assert factors.min() < 1.4
     assert factors.max() > 2.8
@@ -157,13 +162,13 @@ def test_clean_crops_are_enlarged(tmp_path: Path, degradation: str) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(
-    factor=st.floats(1, 8),
+    factor=st.floats(0.25, 8),
     patch=st.integers(8, 40),
     height=st.integers(1, 30),
     width=st.integers(1, 30),
     number=st.integers(0, 9),
 )
-def test_images_of_any_size_are_enlarged(
+def test_images_of_any_size_are_resized(
     tmp_path_factory: pytest.TempPathFactory,
     factor: float,
     patch: int,
@@ -173,7 +178,7 @@ def test_images_of_any_size_are_enlarged(
 ) -> None:
     store = stored(tmp_path_factory.mktemp("any"), photo(height, width))
     build = degradations.build("gaussian")
-    made = TrainingSamples(store, None, None, build, patch, seed=3, enlarge=(factor, factor))
+    made = TrainingSamples(store, None, None, build, patch, seed=3, resize=(factor, factor))
     sample: Any = made[number]
     assert sample["clean"].shape == sample["synthetic"].shape == (3, patch, patch)
 

@@ -40,6 +40,7 @@ class Objective(nn.Module):
         windows: how many windows of the photos then take their place.
         from_source: whether "clean" images are those of the source; else the "taught" ones, as
             soon as there are some.
+        shrink: by which factor at most "clean" images are shrunk that are "taught" ones.
         warm_up: share of the training before the first round, in which the network learns from
             synthetic pairs with the photos' measured noise, if that is strong; it goes on from
             there if that is judged to have made it better, without ground truth, and else from
@@ -51,6 +52,7 @@ class Objective(nn.Module):
     rounds: int = 0
     windows: int = 0
     from_source: bool = True
+    shrink: float = 1.0
     warm_up: float = 0.0
 
     @property

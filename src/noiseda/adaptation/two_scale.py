@@ -10,6 +10,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from noiseda.adaptation.base import OBJECTIVES, Batch, Objective, Randomness, charbonnier, scale_of
+from noiseda.errors import OptionError
 from noiseda.networks.spec import ValueRange
 
 Weight = Annotated[float, Field(ge=0, le=100)]
@@ -118,6 +119,9 @@ class TwoScale(Objective):
             with such noise; else from where it was, with the recipe's degradation. The warm-up's
             pairs show the source, whatever `content` says of those after it.
         value_range: range in which the losses are computed, see `Vanilla`.
+
+    Raises:
+        OptionError: `shrink` without the photos' content.
     """
 
     needs = ("clean", "synthetic", "real", "taught")
@@ -128,12 +132,19 @@ class TwoScale(Objective):
         rounds: Annotated[int, Field(ge=1, le=1000)] = 2,
         windows: Annotated[int, Field(ge=1, le=100_000)] = 64,
         content: Literal["source", "photos"] = "source",
+        shrink: Annotated[float, Field(ge=1, le=4)] = 1.0,
         distill: Weight = 1.0,
         renoise: Weight = 1.0,
         warm_up: Annotated[float, Field(ge=0, le=0.9)] = 0.0,
         value_range: ValueRange = "unit",
     ) -> None:
         super().__init__()
+        if content == "source" and shrink > 1:
+            raise OptionError(
+                "objective 'two-scale': shrink is of the photos' content; leave it out, or give "
+                "content: photos"
+            )
+        self.shrink = shrink
         self.warm_up = warm_up
         self.threshold = threshold
         self.rounds = rounds

@@ -26,7 +26,7 @@ from noiseda.random import generator
 
 # whose crops are those of another role
 _STREAMS = {"truth": "real", "taught": "real", "synthetic": "clean"}
-# pixels on each side of what is enlarged, as bicubic interpolation looks so far
+# pixels to each side that bicubic interpolation looks at, of the larger of its two images
 _EDGE = 2
 
 
@@ -80,15 +80,15 @@ def to_image(crop: np.ndarray) -> Tensor:
     return torch.from_numpy(crop).permute(2, 0, 1).contiguous().float().div_(255)
 
 
-def enlarged(image: Tensor, factor: float, size: int) -> Tensor:
-    """The middle of an image, enlarged by bicubic interpolation: 3×H×W to 3×size×size, in [0, 1].
-    H and W times the factor must be at least `size`."""
-    # antialiasing changes nothing where an image grows but the kernel, to Keys' (1981), which keeps
-    # what is linear
-    larger = F.interpolate(image[None], scale_factor=factor, mode="bicubic", antialias=True)
-    top, left = ((length - size) // 2 for length in larger.shape[-2:])
+def resized(image: Tensor, factor: float, size: int) -> Tensor:
+    """The middle of an image, enlarged or shrunk by bicubic interpolation: 3×H×W to 3×size×size, in
+    [0, 1]. H and W times the factor must be at least `size`."""
+    # where an image grows, antialiasing changes nothing but the kernel, to Keys' (1981), which
+    # keeps what is linear
+    scaled = F.interpolate(image[None], scale_factor=factor, mode="bicubic", antialias=True)
+    top, left = ((length - size) // 2 for length in scaled.shape[-2:])
     # bicubic interpolation overshoots at edges
-    return larger[0, :, top : top + size, left : left + size].clamp(0, 1)
+    return scaled[0, :, top : top + size, left : left + size].clamp(0, 1)
 
 
 class TrainingSamples(Dataset[Sample]):
@@ -104,8 +104,8 @@ class TrainingSamples(Dataset[Sample]):
         truth: ground truth of `real`, image by image, or None; its crops are those of `real`.
         synthetic: degraded counterparts of `clean`, image by image, or None; the crops are those
             of `clean`.
-        enlarge: range of the factor by which clean crops are enlarged before they are degraded,
-            drawn log-uniformly for each sample; not with `synthetic`.
+        resize: range of the factor by which clean crops are enlarged, or below 1 shrunk, before
+            they are degraded, drawn log-uniformly for each sample; not with `synthetic`.
 
     Raises:
         DataError: `truth` and `real`, or `synthetic` and `clean`, are not images of the same sizes.
@@ -121,7 +121,7 @@ class TrainingSamples(Dataset[Sample]):
         seed: int,
         truth: Store | None = None,
         synthetic: Store | None = None,
-        enlarge: tuple[float, float] = (1.0, 1.0),
+        resize: tuple[float, float] = (1.0, 1.0),
     ) -> None:
         if truth is not None and (real is None or real.shapes != truth.shapes):
             raise DataError("ground truth: not of the same sizes, image by image, as the photos")
@@ -137,7 +137,7 @@ class TrainingSamples(Dataset[Sample]):
         self.degradation = degradation
         self.patch = patch
         self.seed = seed
-        self.enlarge = enlarge
+        self.resize = resize
 
     def __getitem__(self, number: int) -> Sample:
         sample: Sample = {"number": number}
@@ -159,13 +159,14 @@ class TrainingSamples(Dataset[Sample]):
 
     def _clean(self, store: Store, number: int, source: torch.Generator) -> Tensor:
         """With the margin that its degradation needs."""
-        if max(self.enlarge) == 1:
+        if self.resize == (1, 1):
             return to_image(random_crop(store, self.patch, source, self.margin))
         draw = torch.rand((), generator=generator(self.seed, number, "enlarge"))
-        factor = float(log_uniform(draw, self.enlarge))
+        factor = float(log_uniform(draw, self.resize))
         size = self.patch + 2 * self.margin
-        crop = random_crop(store, math.ceil(size / factor), source, _EDGE)
-        return enlarged(to_image(crop), factor, size)
+        edge = math.ceil(_EDGE / min(factor, 1))
+        crop = random_crop(store, math.ceil(size / factor), source, edge)
+        return resized(to_image(crop), factor, size)
 
     @property
     def margin(self) -> int:

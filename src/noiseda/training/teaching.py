@@ -124,8 +124,8 @@ class Teaching:
         self.samples.stores["taught"] = taught
         if not self.objective.from_source:
             self.samples.stores["clean"] = taught
-            # photos are as soft as photos are
-            self.samples.enlarge = (1.0, 1.0)
+            # photos are as soft as photos are, and their restorations softer
+            self.samples.resize = (1 / self.objective.shrink, 1.0)
         return [*self.starts, self.steps][number + 1]
 
     def _cut(self) -> list[Window]:
