@@ -64,7 +64,7 @@ def compare(target: str, view: str, methods: list[str], seed: int) -> None:
     ).run()
     output.parent.mkdir(exist_ok=True)
     shutil.copyfile(folder / "results.json", output)
-    if view == "equal-time" and (folder / "picture.png").exists():
+    if view == "equal-time" and seed == 0 and (folder / "picture.png").exists():
         # a PNG of photos is ten times as large
         images.write(HERE / f"{target}-picture.jpg", images.read_rgb8(folder / "picture.png"))
     (HERE / "README.md").write_text(readme())

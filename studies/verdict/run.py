@@ -146,10 +146,10 @@ def risks(digest: str, target: str, judging: Judging) -> list[Risk]:
     return [Risk(*both) for both in zip(arrays[::2], arrays[1::2], strict=True)]
 
 
-def run(targets: Sequence[str]) -> None:
+def run(targets: Sequence[str], starts: Sequence[str]) -> None:
     runtime.prepare()
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    for origin, target in itertools.product(STARTS, targets):
+    for origin, target in itertools.product(starts, targets):
         start, _ = open_model(STARTS[origin])
         group = f"{target} from {origin}"
         before = None
@@ -177,5 +177,7 @@ def run(targets: Sequence[str]) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--targets", default=",".join((*STUDY.TARGETS, *STUDY.STRONG)))
-    run(parser.parse_args().targets.split(","))
+    parser.add_argument("--starts", default=",".join(STARTS))
+    given = parser.parse_args()
+    run(given.targets.split(","), given.starts.split(","))
     (HERE / "README.md").write_text(readme())

@@ -55,7 +55,7 @@ class Way:
 WAYS = {
     "denoise": Way(
         "noise",
-        {"name": "two-scale", "content": "photos"},
+        {"name": "two-scale", "content": "photos", "shrink": 2.0},
         {"name": "gaussian", "sigma": [0, 50]},
         judged=True,
     ),
