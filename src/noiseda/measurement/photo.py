@@ -103,9 +103,8 @@ def _measure(found: Patches, texture: np.ndarray, channel: int) -> _Color:
         scaled = found.residual(flat, channel) / expected[:, None]
         fine = patches.covariance(scaled, scaled)
         true = patches.unbiased(fine)
-        # what the coarse part adds to the variance; with a few patches it is little known
-        growth = patches.FREEDOM / patches.SIDE**2 * true[REACH, REACH] / fine[REACH, REACH]
-        if 0.8 < growth < 4:
+        growth = _growth(fine, true)
+        if growth:
             correlation = true / true[REACH, REACH]
             level = level * np.sqrt(max(growth, 1))
     even = sum(c.even for c in classes) / len(classes)
@@ -162,8 +161,16 @@ def _alike(variance: np.ndarray, expected: np.ndarray) -> np.ndarray:
     return (variance > 0) & (variance <= _TOLERANCE * expected**2)
 
 
+def _growth(fine: np.ndarray, true: np.ndarray) -> float:
+    """What the coarse part of the noise adds to its variance, as a factor; 0 if that cannot be, as
+    of a few patches it is little known."""
+    growth = patches.FREEDOM / patches.SIDE**2 * true[REACH, REACH] / fine[REACH, REACH]
+    return growth if 0.8 < growth < 4 else 0.0
+
+
 def _correlation(found: Patches, colors: list[_Color]) -> np.ndarray:
-    """Correlation within the colours, and between two from patches that are flat in all."""
+    """Correlation within the colours, and between two from patches that are flat in all; of a few
+    patches only that of the same pixel."""
     result = WHITE.copy()
     for channel, color in enumerate(colors):
         result[channel, channel] = color.correlation
@@ -173,10 +180,11 @@ def _correlation(found: Patches, colors: list[_Color]) -> np.ndarray:
     if not kept.any():
         return result
     scaled = [found.residual(flat[kept], c) / expected[kept, c, None] for c in range(3)]
-    own = [patches.unbiased(patches.covariance(one, one))[REACH, REACH] for one in scaled]
-    for one, other in ((0, 1), (0, 2), (1, 2)):
-        product = patches.unbiased(patches.covariance(scaled[one], scaled[other]))
-        if min(own) > 0:
-            result[one, other] = product / np.sqrt(own[one] * own[other])
-            result[other, one] = result[one, other, ::-1, ::-1]
+    fine = np.array([[patches.covariance(one, two) for two in scaled] for one in scaled])
+    true = np.array([[patches.unbiased(table) for table in row] for row in fine])
+    told = all(_growth(fine[c, c], true[c, c]) for c in range(3))
+    tables = true if told else fine * _ALONE
+    size = np.sqrt([tables[c, c, REACH, REACH] for c in range(3)])
+    between = ~np.eye(3, dtype=bool)
+    result[between] = (tables / np.multiply.outer(size, size)[..., None, None])[between]
     return result
