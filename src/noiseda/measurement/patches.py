@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -74,27 +75,28 @@ def cut(photo: np.ndarray) -> Patches:
     return Patches(pixels, brightness, smooth[..., _PLANE:].sum(-1), variance, clipped)
 
 
-def covariance(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+def covariance(residuals: Sequence[np.ndarray]) -> np.ndarray:
     """Mean product of residuals at all distances up to `REACH`.
 
     Args:
-        one, other: n×256, of two colours or twice the same, see `Patches.residual`.
+        residuals: of C colours, each n×256, see `Patches.residual`.
 
     Returns:
-        9×9; row 4 + dy and column 4 + dx hold the product of a pixel of `one` and the pixel of
-        `other` that is (dy, dx) away. Biased, see `unbiased`.
+        C×C×9×9; at c, d, row 4 + dy and column 4 + dx the product of a pixel of c and the pixel of
+        d that is (dy, dx) away. Biased, see `unbiased`.
     """
     # twice the size, so that the periodic products do not wrap around
     sizes = (2 * SIDE, 2 * SIDE)
-    spectra = [np.fft.rfft2(each.reshape(-1, SIDE, SIDE), sizes) for each in (one, other)]
-    summed = np.fft.irfft2((spectra[0].conj() * spectra[1]).mean(0), sizes)
+    spectra = [np.fft.rfft2(one.reshape(-1, SIDE, SIDE), sizes) for one in residuals]
+    products = [[np.einsum("nij,nij->ij", a.conj(), b) / len(a) for b in spectra] for a in spectra]
+    summed = np.fft.irfft2(products, sizes)
     lags = np.arange(-REACH, REACH + 1)
     pairs = SIDE - np.abs(lags)
-    return summed[np.ix_(lags, lags)] / np.outer(pairs, pairs)
+    return summed[..., lags[:, None], lags] / np.outer(pairs, pairs)
 
 
 def unbiased(measured: np.ndarray) -> np.ndarray:
-    """The covariance of the noise from that of its fine residual, both 9×9; see `covariance`.
+    """The covariance of the noise from that of its fine residual, both …×9×9; see `covariance`.
 
     With M the projection that removes plane and coarse variation, noise of covariance C leaves a
     residual of covariance M·C·M, within a colour as between two. This is linear in the
@@ -103,7 +105,8 @@ def unbiased(measured: np.ndarray) -> np.ndarray:
     patches can be chosen by their coarse variation without choosing among the noise: the fine part
     of the noise does not know of it.
     """
-    return np.linalg.solve(_response(), measured.ravel()).reshape(measured.shape)
+    lags = (2 * REACH + 1) ** 2
+    return np.linalg.solve(_response(), measured.reshape(-1, lags).T).T.reshape(measured.shape)
 
 
 @cache

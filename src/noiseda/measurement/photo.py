@@ -100,8 +100,7 @@ def _measure(found: Patches, texture: np.ndarray, channel: int) -> _Color:
     correlation = _ALONE
     if len(flat):
         # of unit variance, so that bright and dark patches count the same
-        scaled = found.residual(flat, channel) / expected[:, None]
-        fine = patches.covariance(scaled, scaled)
+        fine = patches.covariance([found.residual(flat, channel) / expected[:, None]])[0, 0]
         true = patches.unbiased(fine)
         growth = _growth(fine, true)
         if growth:
@@ -180,8 +179,8 @@ def _correlation(found: Patches, colors: list[_Color]) -> np.ndarray:
     if not kept.any():
         return result
     scaled = [found.residual(flat[kept], c) / expected[kept, c, None] for c in range(3)]
-    fine = np.array([[patches.covariance(one, two) for two in scaled] for one in scaled])
-    true = np.array([[patches.unbiased(table) for table in row] for row in fine])
+    fine = patches.covariance(scaled)
+    true = patches.unbiased(fine)
     told = all(_growth(fine[c, c], true[c, c]) for c in range(3))
     tables = true if told else fine * _ALONE
     size = np.sqrt([tables[c, c, REACH, REACH] for c in range(3)])
