@@ -53,8 +53,9 @@ within 7 %, its correlation within a few hundredths, where the wavelets find a t
 over photos). Cameras that denoise (PolyU) leave less in flat areas than elsewhere, so more than a
 third is missed, and the correlation at distances 2 and 3 with it. Noise out of a demosaicing is
 coarser in its colour than in its brightness, which the correlation of each colour alone does not
-tell; measured between the colours at every distance, both are right. BSDS500 is small and full of
-fine texture, which counts as noise of σ about 5 in single photos: white noise is well measured from
+tell; measured between the colours at every distance, both are right on RENOIR. (PolyU's colours,
+blotches over tens of pixels that are left by denoising, are not.) BSDS500 is small and full of fine
+texture, which counts as noise of σ about 5 in single photos: white noise is well measured from
 σ 15 or 25 on; of weaker noise the measurement is an upper bound, and the wavelets are nearer.
 Uneven marks most photos of PolyU and of BSDS500 without noise, none of RENOIR, but only 42 of 100
 at σ 5. At σ 50 black and white hide some of the noise of dark and bright areas.

@@ -132,6 +132,14 @@ def test_batch_draws_like_single_calls(name: str, options: dict[str, Any]) -> No
         ("matched", {"sigma": ((1, 2),)}, "sigma.0"),
         ("matched", {"correlation": (((1, 0), (0, 1)),)}, "one odd number of rows"),
         ("matched", {"correlation": (((0.9,),),)}, "middle of a table is 0.9"),
+        (
+            "matched",
+            {
+                "correlation": (((1,),), *[((0,),)] * 3) * 2 + (((1,),),),
+                "color": ((1, 0.5, 0), (0.5, 1, 0), (0, 0, 1)),
+            },
+            "leave color out",
+        ),
         ("matched", {"color": ((1, 2, 0), (2, 1, 0), (0, 0, 1))}, "color.0.1"),
         ("matched", {"scale": (0, 1)}, "low above 0"),
         ("rain", {"lenght": (5, 9)}, "did you mean 'length'"),

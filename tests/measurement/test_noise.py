@@ -12,7 +12,7 @@ import torch
 from noiseda.degradations import build
 from noiseda.errors import DataError
 from noiseda.images import to_pixels, to_tensor
-from noiseda.measurement import Noise, measure
+from noiseda.measurement import Noise, matched_options, measure
 from noiseda.measurement import photo as one_photo
 from tests.measurement.conftest import TRUE, as_photo, correlated, white
 
@@ -77,6 +77,30 @@ def test_colors_of_neighbours() -> None:
     expected[range(3), range(3), 4, 4] = 1
     expected[0, 1, 3, 2] = expected[1, 0, 5, 6] = np.sqrt(0.5)
     assert np.array(noise.correlation) == pytest.approx(expected, abs=0.1)
+    # and back: drawn, it points the same way
+    drawing = build("matched", **{**matched_options(noise), "scale": (1, 1)})
+    gray = torch.full((1, 3, 256, 256), 0.5)
+    drawn_again = to_pixels(drawing(gray, torch.Generator().manual_seed(0)))
+    assert np.array(measure(drawn_again).correlation) == pytest.approx(expected, abs=0.1)
+
+
+def test_colors_of_few_patches() -> None:
+    """Between colours only the same pixel is known; the rest follows what is within them."""
+    common = correlated(5)[:16, :16]
+    photo = as_photo(128 + 8 * (common.mean(2, keepdims=True) * np.sqrt(3) + 0.1 * common))
+    noise = measure(photo)
+    assert noise.color.min() > 0.8
+    options = {**matched_options(noise), "scale": (1, 1), "clamp": False}
+    gray = torch.full((1, 3, 256, 256), 0.5)
+    drawn = (build("matched", **options)(gray, torch.Generator().manual_seed(0)) - gray)[0]
+    assert np.corrcoef(drawn.reshape(3, -1).numpy()) == pytest.approx(noise.color, abs=0.1)
+
+
+def test_a_difference_without_noise_has_no_correlation() -> None:
+    gray = white(6)[..., :1].repeat(3, 2)
+    noise = measure(as_photo(128 + 8 * gray))
+    assert noise.correlation_of((1, 1, 1))[4, 4] == pytest.approx(1)
+    assert np.abs(noise.correlation_of((1, -1, 0))).max() == 0
 
 
 def test_sigma_follows_the_brightness() -> None:

@@ -71,7 +71,8 @@ def test_colors_are_alike_at_a_distance() -> None:
     tables = np.zeros((9, 5, 5))
     tables[::4, 2, 2] = 1
     tables[1, 1, 0] = tables[3, 3, 4] = 0.5
-    noise = drawn(0.5, {**OPTIONS, "correlation": tables.tolist()})
+    color = np.eye(3).tolist()
+    noise = drawn(0.5, {**OPTIONS, "correlation": tables.tolist(), "color": color})
     scaled = noise / noise.std((1, 2), keepdims=True)
     red, green = scaled[0, 1:, 2:], scaled[1, :-1, :-2]
     assert (red * green).mean() == pytest.approx(0.5, abs=0.02)
@@ -133,6 +134,13 @@ def test_white_noise_needs_no_filter() -> None:
     assert drawn(0.5, {**options, "scale": (1, 1)}).std() == pytest.approx(9, rel=0.05)
 
 
+def test_colors_that_are_alike_at_a_distance_need_a_filter() -> None:
+    drawn = white(8, 257, 257)
+    drawn[1:, 1:, 0] = drawn[:-1, :-1, 1]
+    options = matched_options(measure(as_photo(128 + 9 * drawn[1:, 1:])))
+    assert np.shape(options["correlation"]) == (9, 9, 9)
+
+
 def test_real_noise_comes_back(shared: Callable[..., list[np.ndarray]]) -> None:
     """Noise measured on photos, drawn onto their ground truth, measures like the photos."""
     noise = measure(shared("renoir/noisy"))
@@ -143,4 +151,5 @@ def test_real_noise_comes_back(shared: Callable[..., list[np.ndarray]]) -> None:
     assert again.horizontal == pytest.approx(noise.horizontal, abs=0.04)
     assert again.vertical == pytest.approx(noise.vertical, abs=0.04)
     assert again.color == pytest.approx(noise.color, abs=0.06)
+    assert np.array(again.correlation) == pytest.approx(np.array(noise.correlation), abs=0.06)
     assert again.scale == pytest.approx((1, 1), abs=0.15)

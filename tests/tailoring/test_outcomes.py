@@ -52,14 +52,14 @@ def disk_of(size: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
+# what a thread prints of it would be a warning here
+@pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
 def test_full_disk(start: Path, photos: Path, tmp_path: Path, command: Command) -> None:
     """At ever later stages; nothing of the earlier ones is lost."""
-    write(tmp_path / "large", "large.png", size=(300, 300))
-    (tmp_path / "large" / "large.png").rename(photos / "large.png")
     arguments = ("adapt", "photos", "-o", "out", "--from", start, *SHORT)
     reached = []
-    # what is larger: the look; decoded photos; checkpoints; the restored photo
-    for size in (100, 3000, 9000, 40_000, 330_000):
+    # what is larger: the state; the look; decoded photos; checkpoints
+    for size in (10, 3000, 60_000, 110_000):
         with disk_of(size):
             code, out, err = command(*arguments)
         assert code == 2, (size, out, err)
@@ -70,10 +70,10 @@ def test_full_disk(start: Path, photos: Path, tmp_path: Path, command: Command) 
         assert "space" in line, line
         work = tmp_path / "out" / "work"
         reached.append(len([*work.rglob("*")]))
-    assert reached == sorted(reached)
+    assert reached[0] == reached[1] == 0 < reached[2] < reached[3]
     code, out, err = command(*arguments)
     assert code == 0, err
-    assert "7 photos restored" in out
+    assert "6 photos restored" in out
     assert not list((tmp_path / "out").rglob("*.tmp"))
 
 
@@ -109,10 +109,7 @@ def changed(path: Path, shift: float) -> Path:
     ],
 )
 def test_what_is_kept(shifts: tuple[float, float], kind: str, kept: str, tmp_path: Path) -> None:
-    ground = "2 photos that adaptation did not see"
-    if kind == "unsure":
-        # more are looked at where these leave it open
-        ground = "8 photos of which adaptation saw 6, as the other 2 did not decide"
+    ground = "8 photos of which adaptation saw 6, as few could be kept back"
     photos = write(tmp_path / "photos", *(f"{number}.png" for number in range(8)), size=(200, 210))
     start, adapted = (changed(tmp_path / f"{n}.safetensors", s) for n, s in enumerate(shifts))
     folder = tmp_path / "out"
@@ -135,7 +132,7 @@ def test_what_is_kept(shifts: tuple[float, float], kind: str, kept: str, tmp_pat
 
 
 def test_photos_that_are_gone(start: Path, photos: Path, tmp_path: Path) -> None:
-    """What was learned from is not judged on, unless nothing else is left."""
+    """What was learned from never counts as kept back, unless nothing else is left."""
     _, info = open_model(start)
     seen = look(photos, info)
     path = tmp_path / "look.json"

@@ -40,7 +40,7 @@ class Objective(nn.Module):
         windows: how many windows of the photos then take their place.
         from_source: whether "clean" images are those of the source; else the "taught" ones, as
             soon as there are some.
-        shrink: by which factor at most "clean" images are shrunk that are "taught" ones.
+        shrink: by which factor at most the "taught" images are shrunk where they are "clean" ones.
         warm_up: share of the training before the first round, in which the network learns from
             synthetic pairs with the photos' measured noise, if that is strong; it goes on from
             there if that is judged to have made it better, without ground truth, and else from

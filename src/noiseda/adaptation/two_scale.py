@@ -112,6 +112,9 @@ class TwoScale(Objective):
         content: what the synthetic pairs show: the "source", clean images, or the "photos", whose
             targets are degraded as the source would be. With these the network learns what such
             photos show, and forgets of the source what they do not.
+        shrink: by which factor at most the photos' targets are shrunk before they are degraded,
+            drawn log-uniformly for each sample. Restorations lack the finest texture, and a network
+            learns from them that there is none; shrunk ones have some.
         distill, renoise: weights of the two terms.
         warm_up: share of the training in which the network first learns the photos' noise, if that
             is strong (σ above 20 of 255), from synthetic pairs with noise as it was measured in

@@ -31,10 +31,10 @@ def adapt(
 ) -> None:
     """Adapt a model to your own photos, without clean counterparts, and restore them with it.
 
-    Looks at the photos, adapts, decides on photos kept back whether the adapted model is better
-    than the start (if not, the start is kept), and leaves model.safetensors, report.html and
-    restored/ in the output folder. While it runs, preview.jpg there shows how far it is. Ctrl-C
-    keeps everything; the same command again goes on.
+    Looks at the photos, adapts, decides on photos kept back (of few photos, also on some that it
+    learned from) whether the adapted model is better than the start (if not, the start is kept),
+    and leaves model.safetensors, report.html and restored/ in the output folder. While it runs,
+    preview.jpg there shows how far it is. Ctrl-C keeps everything; the same command again goes on.
 
     For rain and blur nothing is known yet that judges without clean counterparts: there the start
     model is kept, and the adapted one is left beside it, in adapted.safetensors.

@@ -26,7 +26,7 @@ from noiseda.random import generator
 
 # whose crops are those of another role
 _STREAMS = {"truth": "real", "taught": "real", "synthetic": "clean"}
-# pixels to each side that bicubic interpolation looks at, of the larger of its two images
+# pixels to each side that bicubic interpolation looks at, of the smaller of its two images
 _EDGE = 2
 
 

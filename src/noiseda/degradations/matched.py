@@ -24,6 +24,7 @@ Row = tuple[Correlation, Correlation, Correlation]
 
 # brightness steps of the table of σ
 _STEPS = 1024
+_WHITE = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
 
 
 def _increasing(knots: tuple[float, ...]) -> tuple[float, ...]:
@@ -67,12 +68,12 @@ class Matched(Degradation):
         correlation: tables of (2r+1)×(2r+1), the correlation of a pixel with those up to r rows
             and columns away: one for all colours; three, of R, G and B; or nine, of a pixel's R
             with the R around it, then R with G, R with B, G with R and so on.
-        color: 3×3 correlation between the colours of a pixel; nine tables tell it themselves.
+        color: 3×3 correlation between the colours of a pixel; not with nine tables, which tell it.
         scale: range of the strength k, log-uniform, drawn once a sample.
         clamp: clamp the result to [0, 1].
 
     Raises:
-        OptionError: `sigma` has not as many rows as `brightness`.
+        OptionError: `sigma` has not as many rows as `brightness`, or `color` beside nine tables.
     """
 
     def __init__(
@@ -80,7 +81,7 @@ class Matched(Degradation):
         brightness: Annotated[tuple[Unit, ...], AfterValidator(_increasing)] = (0.5,),
         sigma: tuple[tuple[Level, Level, Level], ...] = ((10.0, 10.0, 10.0),),
         correlation: Annotated[tuple[Table, ...], AfterValidator(_centred)] = (((1.0,),),),
-        color: tuple[Row, Row, Row] = ((1, 0, 0), (0, 1, 0), (0, 0, 1)),
+        color: tuple[Row, Row, Row] = _WHITE,
         scale: Annotated[tuple[Strength, Strength], AfterValidator(ordered_log)] = (1.0, 1.0),
         clamp: bool = True,
     ) -> None:
@@ -88,6 +89,11 @@ class Matched(Degradation):
             raise OptionError(
                 f"degradation 'matched': {len(sigma)} rows of sigma for {len(brightness)} "
                 "brightnesses; give one row of three for each"
+            )
+        if len(correlation) == 9 and tuple(map(tuple, color)) != _WHITE:
+            raise OptionError(
+                "degradation 'matched': nine tables of correlation tell that between the colours "
+                "themselves; leave color out"
             )
         self.scale = scale
         self.clamp = clamp

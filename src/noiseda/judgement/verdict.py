@@ -68,7 +68,7 @@ class Verdict:
 
 
 def judge(risks: Sequence[Risk], seed: int = 0) -> Verdict:
-    """Decide, from the risks of held-out photos.
+    """Decide, from the risks of photos.
 
     What counts is the mean over the photos of each one's change of PSNR, so that a photo counts the
     same whether it is noisy or not. Chance is estimated by the bootstrap: photos

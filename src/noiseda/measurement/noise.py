@@ -93,7 +93,7 @@ class Noise:
     @property
     def _within(self) -> np.ndarray:
         """3×9×9: correlation of each colour with itself."""
-        return np.einsum("ccij->cij", np.array(self.correlation))
+        return np.array(self.correlation)[range(3), range(3)]
 
     @property
     def neighbours(self) -> float:
@@ -102,10 +102,11 @@ class Noise:
 
     def correlation_of(self, weights: Sequence[float]) -> np.ndarray:
         """9×9: correlation of a weighted sum of the colours, such as brightness (1, 1, 1) or the
-        difference of two (1, -1, 0)."""
+        difference of two (1, -1, 0); 0 where there is no noise, as in that of a gray photo."""
         scaled = np.multiply(weights, self.sigma)
         table = np.einsum("c,d,cdij->ij", scaled, scaled, np.array(self.correlation))
-        return table / max(table[REACH, REACH], np.finfo(float).tiny)
+        power = table[REACH, REACH]
+        return table / power if power > 1e-6 * (scaled**2).sum() else np.zeros_like(table)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain numbers and lists, for JSON."""

@@ -168,8 +168,9 @@ def _growth(fine: np.ndarray, true: np.ndarray) -> float:
 
 
 def _correlation(found: Patches, colors: list[_Color]) -> np.ndarray:
-    """Correlation within the colours, and between two from patches that are flat in all; of a few
-    patches only that of the same pixel."""
+    """Correlation within the colours, and between two from patches that are flat in all. A few
+    patches tell only that of the same pixel; around it, it is then taken to fall as those within
+    the two colours do."""
     result = WHITE.copy()
     for channel, color in enumerate(colors):
         result[channel, channel] = color.correlation
@@ -181,9 +182,10 @@ def _correlation(found: Patches, colors: list[_Color]) -> np.ndarray:
     scaled = [found.residual(flat[kept], c) / expected[kept, c, None] for c in range(3)]
     fine = patches.covariance(scaled)
     true = patches.unbiased(fine)
-    told = all(_growth(fine[c, c], true[c, c]) for c in range(3))
-    tables = true if told else fine * _ALONE
-    size = np.sqrt([tables[c, c, REACH, REACH] for c in range(3)])
+    if not all(_growth(fine[c, c], true[c, c]) for c in range(3)):
+        falling = result[range(3), range(3)]
+        true = fine[..., REACH, REACH, None, None] * (falling[:, None] + falling) / 2
+    size = np.sqrt(true[range(3), range(3), REACH, REACH])
     between = ~np.eye(3, dtype=bool)
-    result[between] = (tables / np.multiply.outer(size, size)[..., None, None])[between]
+    result[between] = (true / np.multiply.outer(size, size)[..., None, None])[between]
     return result

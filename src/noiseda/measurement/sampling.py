@@ -21,8 +21,9 @@ def matched_options(noise: Noise) -> dict[str, Any]:
     side = 2 * REACH + 1
     # of nine pairs of colours
     tables = np.clip(np.reshape(noise.correlation, (9, side, side)), -1, 1)
-    farthest = [abs(np.array(lags)).max() for lags in (noise.horizontal, noise.vertical)]
-    if max(farthest) < 0.02:
+    distant = np.ones((side, side), bool)
+    distant[REACH, REACH] = False
+    if np.abs(tables[:, distant]).max() < 0.02:
         # hardly more than the error of the measurement: white, and many times as fast
         tables = tables[:, REACH : REACH + 1, REACH : REACH + 1]
     return {

@@ -34,7 +34,7 @@ class Look:
         usable: how many photos can be learned from or judged on.
         told: sentences for people: what to mend, and what to expect of adapting.
         training: names, relative to the folder, of the photos to learn from.
-        held_out: of those to judge on; the same ones if there are too few to spare any.
+        held_out: of those kept back to judge on; the same ones if there are too few to spare any.
     """
 
     survey: Survey
@@ -45,7 +45,7 @@ class Look:
 
     @property
     def spared(self) -> bool:
-        """Whether the photos that are judged on are not learned from."""
+        """Whether any photos are kept back."""
         return not set(self.training) & set(self.held_out)
 
     @property
@@ -110,7 +110,7 @@ def look(photos: Path, info: ModelInfo) -> Look:
 def read_look(path: Path, photos: Path) -> Look | None:
     """What a look that was written has found, of the photos that are still there.
 
-    The split stays: what was learned from is never judged on, unless nothing else is left.
+    The split stays: what was learned from never counts as kept back, unless nothing else is left.
 
     Args:
         path: of the file.

@@ -40,8 +40,7 @@ def ground(verdict: Verdict) -> str:
     if verdict.learned == verdict.photos:
         saw = "that adaptation saw, too, as there were no others to judge"
     elif verdict.learned:
-        unseen = verdict.photos - verdict.learned
-        saw = f"of which adaptation saw {verdict.learned}, as the other {unseen} did not decide"
+        saw = f"of which adaptation saw {verdict.learned}, as few could be kept back"
     return f"Judged without ground truth on {photos} {saw}."
 
 

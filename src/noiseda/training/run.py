@@ -252,7 +252,7 @@ def _train_until(
     )
     batches = loader(prepared.samples, numbers, workers(recipe))
     try:
-        with _handlers():
+        with _handlers(), _one_voice():
             trainer.fit(prepared.module, batches, ckpt_path=checkpoint, weights_only=True)
     except SystemExit:
         # how Lightning ends on a Ctrl-C that comes before the first step, or on a second one
@@ -275,6 +275,22 @@ def _handlers() -> Iterator[None]:
         if threading.current_thread() is threading.main_thread():
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def _one_voice() -> Iterator[None]:
+    """A full disk is told of once, not with a traceback by TensorBoard's thread as well."""
+    before = threading.excepthook
+
+    def hook(told: threading.ExceptHookArgs) -> None:
+        if not isinstance(told.exc_value, OSError):
+            before(told)
+
+    threading.excepthook = hook
+    try:
+        yield
+    finally:
+        threading.excepthook = before
 
 
 def _quiet() -> None:
