@@ -148,7 +148,6 @@ def risks(digest: str, target: str, judging: Judging) -> list[Risk]:
 
 def run(targets: Sequence[str], starts: Sequence[str]) -> None:
     runtime.prepare()
-    results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     for origin, target in itertools.product(starts, targets):
         start, _ = open_model(STARTS[origin])
         group = f"{target} from {origin}"
@@ -157,21 +156,28 @@ def run(targets: Sequence[str], starts: Sequence[str]) -> None:
             task = bar.add_task(f"judging {group}", total=None, note="")
             for name, network in candidates(target, origin):
                 bar.update(task, note=name)
-                known = results.setdefault(group, {})
+                known = results().get(group, {}).get(name, {})
                 digest = fingerprint(start, network)
-                if known.get(name, {}).get("weights") != digest:
+                if known.get("weights") != digest:
                     before = before or psnr(start, target)
                     change = np.array(psnr(network, target)) - before
-                    known[name] = {
+                    known = {
                         "weights": digest,
                         "true": round(float(change.mean()), 3),
                         "true_by_photo": change.round(3).tolist(),
                     }
                 judging = Judging(start, network, noise_of(target))
                 verdict = judge(risks(digest, target, judging))
-                known[name] |= {**asdict(verdict), "kept": verdict.worth_keeping}
-                write_whole(RESULTS, (json.dumps(results, indent=1) + "\n").encode())
+                known |= {**asdict(verdict), "kept": verdict.worth_keeping}
+                # another process may have judged others meanwhile
+                every = results()
+                every.setdefault(group, {})[name] = known
+                write_whole(RESULTS, (json.dumps(every, indent=1) + "\n").encode())
                 bar.advance(task)
+
+
+def results() -> dict[str, dict[str, Any]]:
+    return json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
 
 
 if __name__ == "__main__":
