@@ -7,7 +7,8 @@ prints it and exits with code 2; any other exception is a bug of ours and keeps 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 
 class NoiseDAError(Exception):
@@ -49,3 +50,22 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     if close:
         return f"; did you mean {close[0]!r}?"
     return f"; known: {', '.join(known)}" if known else ""
+
+
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """An error that a Ctrl-C has caused counts as the Ctrl-C: one that comes in the middle of
+    torch's bookkeeping of contexts makes these fail as they are left.
+
+    Raises:
+        KeyboardInterrupt: instead of such an error.
+    """
+    try:
+        yield
+    except Exception as error:
+        before: BaseException | None = error
+        while before is not None and not isinstance(before, KeyboardInterrupt):
+            before = before.__cause__ if before.__suppress_context__ else before.__context__
+        if before is None:
+            raise
+        raise KeyboardInterrupt from error

@@ -54,12 +54,13 @@ def disk_of(size: int) -> Iterator[None]:
 
 # what a thread prints of it would be a warning here
 @pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
-def test_full_disk(start: Path, photos: Path, tmp_path: Path, command: Command) -> None:
+def test_full_disk(start: Path, tmp_path: Path, command: Command) -> None:
     """At ever later stages; nothing of the earlier ones is lost."""
+    write(tmp_path / "photos", *(f"{number}.png" for number in range(6)), size=(64, 64))
     arguments = ("adapt", "photos", "-o", "out", "--from", start, *SHORT)
     reached = []
     # what is larger: the state; the look; decoded photos; checkpoints
-    for size in (10, 3000, 60_000, 110_000):
+    for size in (10, 3000, 40_000, 55_000):
         with disk_of(size):
             code, out, err = command(*arguments)
         assert code == 2, (size, out, err)

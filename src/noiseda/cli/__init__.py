@@ -21,7 +21,7 @@ from noiseda.cli.networks import networks
 from noiseda.cli.recipes import recipes
 from noiseda.cli.restore import restore
 from noiseda.cli.train import train
-from noiseda.errors import NoiseDAError
+from noiseda.errors import NoiseDAError, stoppable
 
 __all__ = ["app", "main"]
 
@@ -33,7 +33,8 @@ class Commands(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         try:
-            return super().invoke(ctx)
+            with stoppable():
+                return super().invoke(ctx)
         except KeyboardInterrupt:
             # typer would end with 130 and say nothing
             raise typer.Abort from None

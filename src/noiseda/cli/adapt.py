@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from noiseda.cli.options import TaskOption
+from noiseda.errors import stoppable
 
 
 def adapt(
@@ -61,16 +62,17 @@ def adapt(
             bar.add_task("starting", total=None, note="")
             from noiseda.checkpoint import shipped_model
             from noiseda.tailoring import tailor
-        result = tailor(
-            photos,
-            output,
-            start or shipped_model(task or "denoise"),
-            minutes,
-            seed,
-            say,
-            dry_run,
-            task,
-        )
+        with stoppable():
+            result = tailor(
+                photos,
+                output,
+                start or shipped_model(task or "denoise"),
+                minutes,
+                seed,
+                say,
+                dry_run,
+                task,
+            )
     except KeyboardInterrupt:
         again = "" if dry_run else "; run the same command again to go on"
         stderr.print(f"interrupted{again}")
