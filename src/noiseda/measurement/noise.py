@@ -121,7 +121,7 @@ def measure(photos: np.ndarray | Iterable[np.ndarray]) -> Noise:
     """Measure a photo, or the common noise of several.
 
     For photos taken with one camera and setting, or with a few alike. Photos with a side below
-    16 pixels say nothing and are left out. Deterministic; about 0.1 s a photo of any size.
+    16 pixels say nothing and are left out. Deterministic; about 0.15 s a photo of any size.
 
     Args:
         photos: H×W×3 in RGB, uint8, uint16 or float in [0, 1]; or an iterable of such, read one
