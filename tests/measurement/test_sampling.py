@@ -54,18 +54,6 @@ def test_statistics_are_those_given() -> None:
                 assert along(noise, rows, columns) == pytest.approx(TRUE[rows, columns], abs=0.05)
 
 
-def test_colors_keep_their_correlation_behind_different_filters() -> None:
-    alone = np.zeros((9, 9))
-    alone[4, 4] = 1
-    tables = [EVEN.tolist(), alone.tolist(), EVEN.tolist()]
-    noise = drawn(0.5, {**OPTIONS, "correlation": tables, "color": np.eye(3).tolist()})
-    assert along(noise[1:2], 0, 1) == pytest.approx(0, abs=0.02)
-    assert along(noise[2:], 0, 1) == pytest.approx(TRUE[0, 1], abs=0.03)
-    some = [[1, 0.3, 0.7], [0.3, 1, 0.3], [0.7, 0.3, 1]]
-    noise = drawn(0.5, {**OPTIONS, "correlation": tables, "color": some})
-    assert np.corrcoef(noise.reshape(3, -1)) == pytest.approx(np.array(some), abs=0.04)
-
-
 def test_colors_are_alike_at_a_distance() -> None:
     """Red is what green is a row above and two columns to the left."""
     tables = np.zeros((9, 5, 5))

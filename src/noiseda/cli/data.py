@@ -96,7 +96,7 @@ def fetch(
     if chosen.warning:
         stdout.print(f"note: {chosen.warning}", highlight=False, markup=False)
     command = chosen.prepare.replace("DIR", str(into))
-    source = Path(chosen.prepare.split()[3].replace("DIR", str(into)))
+    source = into / chosen.unpacked
     if source.exists():
         stdout.print(f"next: {command}", highlight=False, markup=False)
     else:

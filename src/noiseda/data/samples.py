@@ -68,7 +68,8 @@ def random_crop(store: Store, patch: int, source: torch.Generator, margin: int =
     turn = _draw(8, source)
     if turn >= 4:
         crop = crop[:, ::-1]
-    return np.ascontiguousarray(np.rot90(crop, turn % 4))
+    # a copy even of a whole image, which is part of a read-only file
+    return np.rot90(crop, turn % 4).copy()
 
 
 def _draw(below: int, source: torch.Generator) -> int:

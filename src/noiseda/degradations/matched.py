@@ -35,15 +35,14 @@ def _increasing(knots: tuple[float, ...]) -> tuple[float, ...]:
 
 
 def _centred(tables: tuple[Table, ...]) -> tuple[Table, ...]:
-    """Pydantic validator: one, three or nine square tables of one odd size, 1 in the middle of
-    what is of a colour and itself."""
+    """Pydantic validator: one or nine square tables of one odd size, 1 in the middle of what is of
+    a colour and itself."""
     sizes = {len(table) for table in tables} | {len(row) for table in tables for row in table}
-    if len(tables) not in (1, 3, 9) or len(sizes) != 1 or min(sizes) % 2 == 0:
-        raise ValueError("give one, three or nine square tables, all of one odd number of rows")
+    if len(tables) not in (1, 9) or len(sizes) != 1 or min(sizes) % 2 == 0:
+        raise ValueError("give one or nine square tables, all of one odd number of rows")
     middle = min(sizes) // 2
     # of nine, those of R and R, G and G, B and B
-    own = tables[::4] if len(tables) == 9 else tables
-    wrong = [t[middle][middle] for t in own if abs(t[middle][middle] - 1) > 1e-6]
+    wrong = [t[middle][middle] for t in tables[::4] if abs(t[middle][middle] - 1) > 1e-6]
     if wrong:
         raise ValueError(f"the middle of a table is {wrong[0]:g}; a pixel's own correlation is 1")
     return tables
@@ -66,8 +65,8 @@ class Matched(Degradation):
         sigma: K×3, σ of R, G and B where that colour has this brightness, in units of 1/255;
             linear in between, constant beyond.
         correlation: tables of (2r+1)×(2r+1), the correlation of a pixel with those up to r rows
-            and columns away: one for all colours; three, of R, G and B; or nine, of a pixel's R
-            with the R around it, then R with G, R with B, G with R and so on.
+            and columns away: one for all colours; or nine, of a pixel's R with the R around it,
+            then R with G, R with B, G with R and so on.
         color: 3×3 correlation between the colours of a pixel; not with nine tables, which tell it.
         scale: range of the strength k, log-uniform, drawn once a sample.
         clamp: clamp the result to [0, 1].
@@ -122,8 +121,8 @@ def _spectrum(tables: np.ndarray, color: np.ndarray) -> np.ndarray:
     share.
 
     Args:
-        tables: 1, 3 or 9 of (2r+1)×(2r+1).
-        color: 3×3, for 1 or 3 tables.
+        tables: 1 or 9 of (2r+1)×(2r+1).
+        color: 3×3, for a single table.
     """
     reach = tables.shape[-1] // 2
     size = 8 * reach + 8
@@ -133,12 +132,7 @@ def _spectrum(tables: np.ndarray, color: np.ndarray) -> np.ndarray:
     if len(tables) == 9:
         full = np.moveaxis(spectrum.reshape(3, 3, size, size), (0, 1), (2, 3))
     else:
-        # one filter a colour; two colours lose correlation where their filters differ
-        root = np.sqrt(np.maximum(spectrum.real, 0))
-        root = np.broadcast_to(root, (3, size, size))
-        overlap = np.einsum("cij,dij->cd", root, root) / size**2
-        shared = color / np.maximum(overlap, 1e-3)
-        full = np.einsum("cd,cij,dij->ijcd", shared, root, root).astype(np.complex128)
+        full = np.einsum("cd,ij->ijcd", color, spectrum[0])
     # the same in opposite directions, with the colours exchanged
     return (full + np.swapaxes(full, 2, 3).conj()) / 2
 

@@ -80,6 +80,13 @@ class PublicSet(_Strict):
     recipe: str
     warning: str | None = None
 
+    @property
+    def unpacked(self) -> str:
+        """What `prepare` reads, below what was given as --into."""
+        return next(
+            word.removeprefix("DIR/") for word in self.prepare.split() if word.startswith("DIR/")
+        )
+
 
 @functools.cache
 def catalogue() -> dict[str, PublicSet]:
