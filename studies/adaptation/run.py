@@ -57,6 +57,8 @@ def compare(target: str, view: str, methods: list[str], seed: int) -> None:
     # a folder for each view, as their results may have come from different machines
     folder, output = RUNS / f"{target}-{view}", part(target, view, seed)
     earlier = results(view).get(target)
+    picture = folder / "picture.png"
+    picture.unlink(missing_ok=True)
     if output.exists():
         methods = list(dict.fromkeys([*json.loads(output.read_text())["methods"], *methods]))
     Comparison(
@@ -64,9 +66,9 @@ def compare(target: str, view: str, methods: list[str], seed: int) -> None:
     ).run()
     output.parent.mkdir(exist_ok=True)
     shutil.copyfile(folder / "results.json", output)
-    if view == "equal-time" and seed == 0 and (folder / "picture.png").exists():
+    if view == "equal-time" and picture.exists():
         # a PNG of photos is ten times as large
-        images.write(HERE / f"{target}-picture.jpg", images.read_rgb8(folder / "picture.png"))
+        images.write(HERE / f"{target}-picture.jpg", images.read_rgb8(picture))
     (HERE / "README.md").write_text(readme())
 
 

@@ -39,7 +39,8 @@ def test_crops_reach_every_position_in_every_turn(tmp_path: Path) -> None:
     for number in range(1500):
         crop = random_crop(store, 4, generator(0, number))
         assert crop.shape == (4, 4, 3)
-        assert crop.flags.c_contiguous and crop.flags.writeable
+        assert crop.flags.c_contiguous
+        assert crop.flags.writeable
         kind, rows, columns = crop[..., 0], crop[..., 1].astype(int), crop[..., 2].astype(int)
         top, left = rows.min(), columns.min()
         # all pixels of the crop once, next to each other as in the image
