@@ -19,7 +19,7 @@ def test_nothing_is_cut(size: tuple[int, int]) -> None:
     picture = side_by_side(rows, CAPTIONS)
     texts = [images.text(caption) for caption in CAPTIONS]
     column = (picture.shape[1] + 6) // 3
-    assert column - 6 == max(width, *(text.shape[1] for text in texts))
+    assert column - 6 == max(width, *(text.shape[1] + 10 for text in texts))
     band = picture.shape[0] - 2 * (height + 6)
     expected = np.full_like(picture, 255)
     for i, text in enumerate(texts):

@@ -10,6 +10,8 @@ from noiseda import images
 
 _GAP = 6
 _CAPTION = 34
+# after the longest caption, so that it is read apart from the next one
+_APART = 10
 # above the letters, which carry a blank of two pixels with them
 _TOP = 2
 
@@ -18,7 +20,7 @@ def side_by_side(rows: Sequence[Sequence[np.ndarray]], captions: Sequence[str]) 
     """A grid of images of one size on white.
 
     Captions all have one size and are never cut: where images are narrower than the longest
-    caption, the columns are as wide as that.
+    caption, the columns are a space wider than that.
 
     Args:
         rows: images H×W×3 uint8, all of the same shape; as many in a row as there are captions.
@@ -38,7 +40,7 @@ def side_by_side(rows: Sequence[Sequence[np.ndarray]], captions: Sequence[str]) 
         )
     (height, width, _) = shapes.pop()
     texts = [images.text(caption) for caption in captions]
-    column_width = max(width, *(text.shape[1] for text in texts))
+    column_width = max(width, *(text.shape[1] + _APART for text in texts))
     band = max(_CAPTION, *(_TOP + text.shape[0] for text in texts))
     size = (band + len(rows) * (height + _GAP), len(texts) * (column_width + _GAP) - _GAP, 3)
     canvas = np.full(size, 255, np.uint8)
