@@ -15,7 +15,7 @@ from noiseda.console import duration, passing
 from noiseda.data import cut
 from noiseda.errors import ModelFileError, OptionError
 from noiseda.images.library import shown
-from noiseda.measurement import Noise, is_faint, is_strong, matched_options
+from noiseda.measurement import Noise, is_faint, matched_options
 from noiseda.networks import RestorationNetwork
 from noiseda.registry import explain
 from noiseda.tailoring.look import Look
@@ -117,15 +117,14 @@ def recipe_for(given: Given, seen: Look, cache: Path) -> Recipe:
 def _degradation(info: ModelInfo, noise: Noise | None) -> dict[str, Any]:
     """What degrades the synthetic pairs: for noise, noise as it was measured in the photos.
 
-    Where there is hardly any, a network would learn from it to change nothing, and where it is
-    strong, it alone was worth less than the noise of the start model's training
-    (studies/adaptation): there both are learned from. Other tasks have nothing but their model's.
+    Where there is hardly any, a network would learn from it to change nothing: there the noise of
+    the start model's training is learned from as well. Other tasks have nothing but their model's.
     """
     own = (info.recipe or {}).get("degradation") or dict(WAYS[info.task].unknown)
     if noise is None or info.task != "denoise":
         return own
     measured = {"name": "matched", **matched_options(noise)}
-    if is_faint(noise) or is_strong(noise):
+    if is_faint(noise):
         return {"name": "mixture", "parts": [own, measured]}
     return measured
 
