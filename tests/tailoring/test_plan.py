@@ -80,6 +80,6 @@ def test_photos_with_and_without_noise(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("own", [{"name": "gaussian", "sigm": 5}, {"sigma": [0, 5]}, "gaussian", 7])
 def test_a_file_that_tells_of_an_unknown_training(own: Any, tmp_path: Path) -> None:
-    given, found = seen(tmp_path, [40] * 4, "denoise", {"degradation": own})
+    given, found = seen(tmp_path, [0.5] * 4, "denoise", {"degradation": own})
     with pytest.raises(ModelFileError, match=r"start\.safetensors: cannot be adapted: .*--from"):
         recipe_for(given, found, tmp_path / "cache")
