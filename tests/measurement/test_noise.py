@@ -96,6 +96,43 @@ def test_colors_of_few_patches() -> None:
     assert np.corrcoef(drawn.reshape(3, -1).numpy()) == pytest.approx(noise.color, abs=0.1)
 
 
+def textured(strength: float, mixing: np.ndarray, count: int = 9) -> list[np.ndarray]:
+    """Photos with noise of σ 10 and fine gray texture everywhere, of which every third has none."""
+    return [
+        as_photo(
+            gradient()
+            + 10 * white(number) @ mixing.T
+            + (number % 3 > 0) * strength * correlated(90 + number)[..., :1]
+        )
+        for number in range(count)
+    ]
+
+
+@pytest.mark.parametrize("strength", [0.0, 4.0, 8.0])
+@pytest.mark.parametrize("shared", [0.0, 0.4])
+def test_texture_that_no_patch_is_without(strength: float, shared: float) -> None:
+    """It is known by what the colours share in these photos and not in the others."""
+    color = np.eye(3) * (1 - shared) + shared
+    photos = textured(strength, np.linalg.cholesky(color))
+    noise = measure(photos)
+    assert noise.sigma == pytest.approx([10] * 3, rel=0.06)
+    assert noise.color == pytest.approx(color, abs=0.05)
+    assert noise.neighbours == pytest.approx(0, abs=0.05)
+    assert noise.scale == pytest.approx((1, 1), abs=0.1)
+    # a textured photo alone does not tell
+    alone = measure(photos[1])
+    assert alone.sigma == pytest.approx([np.hypot(10, strength)] * 3, rel=0.08)
+
+
+def test_gray_noise_is_not_taken_for_texture() -> None:
+    mixing = np.linalg.cholesky(np.eye(3) * 0.1 + 0.9)
+    noise = measure(textured(0, mixing))
+    assert noise.sigma == pytest.approx([10] * 3, rel=0.05)
+    # of mixed photos half of the variance at most is taken for it
+    mixed = measure([*textured(0, np.eye(3), 3), *textured(0, mixing, 6)])
+    assert np.min(mixed.sigma) > 10 * np.sqrt(0.5) - 0.5
+
+
 def test_a_difference_without_noise_has_no_correlation() -> None:
     gray = white(6)[..., :1].repeat(3, 2)
     noise = measure(as_photo(128 + 8 * gray))

@@ -4,7 +4,9 @@ Flat patches of 16×16 pixels tell the noise. Of each of eight classes of bright
 the least coarse variation is taken (the least few, if the fifth is not about equally noisy); the
 median variance of the fine residual is σ² there, but for the coarse part of the noise, which its
 correlation tells (`patches.unbiased`). A limit on how steeply σ may change with the brightness
-replaces classes that have no flat patch.
+replaces classes that have no flat patch. Of several photos, those whose colours share the least tell
+the correlation, and what the colours of the others share beyond it is taken for texture, which is
+the same in all colours, and not for noise.
 
 Against ground truth (studies/measurement, medians over photos): 0.98 of the true σ on RENOIR and
 1.07 on synthetic camera noise, with correlations right to 0.02, where wavelets find 0.35 of σ, as
@@ -17,6 +19,7 @@ more noise in texture than in flat areas (PolyU: 0.63), and fine texture everywh
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -27,6 +30,11 @@ from noiseda.errors import DataError
 from noiseda.measurement import photo as one_photo
 from noiseda.measurement.patches import REACH, SIDE
 from noiseda.measurement.photo import WHITE, PhotoNoise
+
+# mean correlation between the colours above which noise is nearly gray
+_GRAY = 0.8
+# the largest share of a photo's variance in flat patches that is taken for texture
+_MOST_TEXTURE = 0.5
 
 KNOTS = tuple(k / 16 for k in range(17))
 """Brightnesses at which σ is reported."""
@@ -167,6 +175,10 @@ def combine(photos: list[PhotoNoise]) -> Noise:
     # a few even ones do not speak for the others
     if len(flat) >= measured / 2:
         photos = flat
+    # photos with hardly more than rounding have hardly any correlation
+    noisy = [photo for photo in photos if photo.overall.mean() > 1.5 * one_photo.ROUNDING]
+    correlation = np.median([photo.correlation for photo in _plainest(noisy or photos)], 0)
+    photos = [_without_texture(photo, correlation[..., REACH, REACH]) for photo in photos]
     logarithm = np.stack([_on_knots(photo) for photo in photos])
     strength = np.zeros(len(photos))
     curve = _median(logarithm)
@@ -175,10 +187,6 @@ def combine(photos: list[PhotoNoise]) -> Noise:
         strength -= np.median(strength)
         curve = _median(logarithm - strength[:, None, None])
     sigma = np.median([photo.overall for photo in photos], 0)
-    noisy = [photo for photo in photos if photo.overall.mean() > 1.5 * one_photo.ROUNDING]
-    # photos with hardly more than rounding have hardly any correlation
-    telling = noisy or photos
-    correlation = np.median([photo.correlation for photo in telling], 0)
     if sigma.max() <= _FAINT:
         correlation = WHITE
     low, high = np.quantile(np.exp(strength), [0.1, 0.9]).tolist()
@@ -193,6 +201,40 @@ def combine(photos: list[PhotoNoise]) -> Noise:
         correlation=_tuples(correlation),
         scale=(low, high),
     )
+
+
+def _plainest(photos: list[PhotoNoise]) -> list[PhotoNoise]:
+    """The third whose colours share the least; no fewer than three. Photos of a camera differ in
+    this by their texture, which is the same in all colours and which no patch of a textured photo
+    is quite without."""
+    ranked = sorted(photos, key=lambda photo: photo.correlation[..., REACH, REACH].sum())
+    return ranked[: max(math.ceil(len(ranked) / 3), 3)]
+
+
+def _without_texture(photo: PhotoNoise, color: np.ndarray) -> PhotoNoise:
+    """The photo with σ of its noise alone, if that has the correlation `color`, 3×3, between the
+    colours: what they share beyond it is texture, of one variance t² in all of them.
+
+    As where noise itself is nearly gray it cannot be told from texture, σ is left alone there.
+    """
+    apart = ~np.eye(3, dtype=bool)
+    if color[apart].mean() > _GRAY:
+        return photo
+    variance = photo.overall**2
+    own = photo.correlation[..., REACH, REACH]
+    shared = (own * np.outer(photo.overall, photo.overall))[apart].sum()
+
+    def excess(texture: float) -> float:
+        sigma = np.sqrt(variance - texture)
+        return shared - 6 * texture - (color * np.outer(sigma, sigma))[apart].sum()
+
+    low, high = 0.0, _MOST_TEXTURE * float(variance.min())
+    for _ in range(20):
+        middle = (low + high) / 2
+        low, high = (middle, high) if excess(middle) > 0 else (low, middle)
+    factor = np.sqrt(1 - low / np.maximum(variance, 1e-12))
+    sigma = [level * part for level, part in zip(photo.sigma, factor, strict=True)]
+    return dataclasses.replace(photo, sigma=sigma, overall=photo.overall * factor)
 
 
 def _on_knots(photo: PhotoNoise) -> np.ndarray:
