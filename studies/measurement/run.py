@@ -132,6 +132,11 @@ def sums_correlation(noise: np.ndarray) -> list[list[float]]:
     return [correlation((noise @ weights)[..., None]) for weights in SUMS.values()]
 
 
+def shared(noise: np.ndarray) -> float:
+    """Correlation between two colours of a pixel, mean over the pairs."""
+    return float((np.corrcoef(noise.reshape(-1, 3).T).sum() - 3) / 6)
+
+
 def measured_sums_correlation(noise: Noise) -> list[list[float]]:
     tables = (noise.correlation_of(weights) for weights in SUMS.values())
     return [((table[4, 5:8] + table[5:8, 4]) / 2).round(3).tolist() for table in tables]
@@ -172,6 +177,7 @@ def compare(pairs: Iterator[Pair]) -> dict[str, Any]:
                 "true_correlation": correlation(error),
                 "correlation": measured_correlation(found),
                 "true_sums": sums_correlation(error),
+                "true_shared": shared(error) if error.any() else 0.0,
             }
         )
         curve += curve_ratios(found, clean, error)
@@ -200,6 +206,8 @@ def compare(pairs: Iterator[Pair]) -> dict[str, Any]:
         "correlation": np.median([r["correlation"] for r in rows], 0).round(3).tolist(),
         "true_sums": np.median([r["true_sums"] for r in rows], 0).round(3).tolist(),
         "set_sums": measured_sums_correlation(together),
+        "true_shared": round(float(np.median([r["true_shared"] for r in rows])), 3),
+        "set_shared": round(float((together.color.sum() - 3) / 6), 3),
         "set_correlation": np.round(measured_correlation(together), 3).tolist(),
     }
     gaps = np.array([r["correlation"] for r in rows]) - [r["true_correlation"] for r in rows]
@@ -274,12 +282,21 @@ def readme(result: dict[str, Any]) -> str:
                 spread(found["correlation_error"][0]),
                 plain(found["set_correlation"]),
             )
-    lines += ["", "Correlation at distances 1, 2 and 3 of sums of the colours, true and set.", ""]
-    lines += row("photos", *SUMS)
+    lines += [
+        "",
+        "Correlation between the colours of a pixel, mean over the pairs, and at distances 1, 2",
+        "and 3 of sums of the colours; true and set.",
+        "",
+    ]
+    lines += row("photos", "between colours", *SUMS)
     for name, found in sets.items():
         if found["true"][1] > 0.3:
             both = zip(found["true_sums"], found["set_sums"], strict=True)
-            lines += row(name, *(f"{plain(true)} / {plain(given)}" for true, given in both))
+            lines += row(
+                name,
+                f"{found['true_shared']:.2f} / {found['set_shared']:.2f}",
+                *(f"{plain(true)} / {plain(given)}" for true, given in both),
+            )
     lines += ["", "Surveying a folder on one core, seconds a photo:", ""]
     lines += row("megapixels", "JPEG", "PNG")
     for name, found in result["seconds"].items():
