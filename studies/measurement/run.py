@@ -56,12 +56,12 @@ coarser in its colour than in its brightness, which the correlation of each colo
 tell; measured between the colours at every distance, both are right on RENOIR. (PolyU's colours,
 blotches over tens of pixels that are left by denoising, are not.) BSDS500 is small and full of fine
 texture, which counts as noise of σ about 5 in single photos: white noise is well measured from
-σ 15 or 25 on; of weaker noise the measurement is an upper bound, and the wavelets are nearer. Texture
-is the same in all colours: in a set, the third of the photos whose colours share the least tells the
-correlation, and what the others share beyond it is taken off σ. Before that the sets' σ were 24.7
-(camera), 16.9 and 26.5 (white noise of σ 15 and 25), and the brightness of white noise of σ 25
-correlated by 0.15 with its neighbour (this study, run then; no command prints it again). Noise that
-is nearly gray itself, as PolyU's, cannot be told from texture; its σ is left as it is.
+σ 15 or 25 on; of weaker noise the measurement is an upper bound, and the wavelets are nearer.
+Texture is the same in all colours: in a set, the third of the photos whose colours share the least
+tells the correlation, and what the others share beyond it is taken off σ. Before that the sets' σ
+were 24.7 (camera), 16.9 and 26.5 (white noise of σ 15 and 25), and the brightness of white noise of
+σ 25 correlated by 0.15 with its neighbour (this study, run then; no command prints it again). Noise
+that is nearly gray itself, as PolyU's, cannot be told from texture; its σ is left as it is.
 Uneven marks most photos of PolyU and of BSDS500 without noise, none of RENOIR, but only 42 of 100
 at σ 5. At σ 50 black and white hide some of the noise of dark and bright areas.
 
