@@ -131,6 +131,7 @@ def test_batch_draws_like_single_calls(name: str, options: dict[str, Any]) -> No
         ("matched", {"brightness": (0.2, 0.5)}, "1 rows of sigma for 2 brightnesses"),
         ("matched", {"sigma": ((1, 2),)}, "sigma.0"),
         ("matched", {"correlation": (((1, 0), (0, 1)),)}, "one odd number of rows"),
+        ("matched", {"correlation": (((1,),),) * 3}, "one or nine square tables"),
         ("matched", {"correlation": (((0.9,),),)}, "middle of a table is 0.9"),
         (
             "matched",

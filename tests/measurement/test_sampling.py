@@ -135,8 +135,10 @@ def test_real_noise_comes_back(shared: Callable[..., list[np.ndarray]]) -> None:
     degradation = build("matched", **{**matched_options(noise), "scale": (1, 1)})
     clean: list[Tensor] = [to_tensor(photo)[0] for photo in shared("renoir/clean")]
     again = measure([to_pixels(degradation(c, seeded(i))) for i, c in enumerate(clean)])
-    # the photos' median depends on which strengths they happen to have; the curve does not
-    assert np.array(again.curve)[1:13] == pytest.approx(np.array(noise.curve)[1:13], rel=0.1)
+    # of the photos' own strengths, which are not drawn, σ depends; the curve does not. Of its ends,
+    # where hardly any photo has been, less is known
+    assert again.sigma == pytest.approx(noise.sigma, rel=0.15)
+    assert np.array(again.curve)[2:13] == pytest.approx(np.array(noise.curve)[2:13], rel=0.1)
     assert again.horizontal == pytest.approx(noise.horizontal, abs=0.04)
     assert again.vertical == pytest.approx(noise.vertical, abs=0.04)
     assert again.color == pytest.approx(noise.color, abs=0.06)

@@ -24,7 +24,7 @@ _FAINT = 2.0
 # one that gained (25)
 _STRONG = 20.0
 # correlations that differ by less are alike: a set's may be wrong by as much (studies/measurement,
-# white noise of σ 5)
+# white noise of σ 2)
 _ALIKE = 0.15
 _DRAWS, _SIDE, _GRAYS = 64, 64, (0.25, 0.5, 0.75)
 

@@ -31,9 +31,9 @@ from noiseda.measurement import photo as one_photo
 from noiseda.measurement.patches import REACH, SIDE
 from noiseda.measurement.photo import WHITE, PhotoNoise
 
-# mean correlation between the colours above which noise is nearly gray
-_GRAY = 0.8
-# the largest share of a photo's variance in flat patches that is taken for texture
+# with fewer flat patches, how much the colours share is too much a matter of chance to rank by
+_FEWEST = 64
+# more than this share of the variance in flat patches is not texture but other noise
 _MOST_TEXTURE = 0.5
 
 KNOTS = tuple(k / 16 for k in range(17))
@@ -58,7 +58,8 @@ class Noise:
             brightnesses: texture may be taken for noise, or the camera has denoised. They are left
             out, unless most are such.
         patches: flat patches that were used, over all photos.
-        sigma: overall σ of each colour: root mean square over a photo, median over photos.
+        sigma: overall σ of each colour: root mean square over a photo, median over photos; of
+            several photos without what texture adds, see `combine`.
         brightness: K brightnesses in [0, 1].
         curve: K×3, σ there; constant beyond the brightnesses in `seen`.
         seen: for each colour, the lowest and highest brightness with flat patches.
@@ -161,7 +162,10 @@ def combine(photos: list[PhotoNoise]) -> Noise:
 
     Each photo's curve of σ is taken for a common curve times the photo's own strength, both as
     medians (Tukey's median polish of log σ): a textured photo does not spoil the curve, and photos
-    of different brightness complete each other.
+    of different brightness complete each other. The correlation is the median over the third of the
+    photos whose colours share the least; what two colours share beyond it in the others is texture
+    and is taken off their σ. Of photos of several cameras it may be noise: there σ is up to 30 %
+    too small for those whose noise is nearer to gray.
 
     Raises:
         DataError: no photo.
@@ -207,34 +211,30 @@ def _plainest(photos: list[PhotoNoise]) -> list[PhotoNoise]:
     """The third whose colours share the least; no fewer than three. Photos of a camera differ in
     this by their texture, which is the same in all colours and which no patch of a textured photo
     is quite without."""
-    ranked = sorted(photos, key=lambda photo: photo.correlation[..., REACH, REACH].sum())
+    telling = [photo for photo in photos if photo.compared and photo.patches >= _FEWEST]
+    if len(telling) < 3:
+        return photos
+    ranked = sorted(telling, key=lambda photo: photo.correlation[..., REACH, REACH].sum())
     return ranked[: max(math.ceil(len(ranked) / 3), 3)]
 
 
 def _without_texture(photo: PhotoNoise, color: np.ndarray) -> PhotoNoise:
-    """The photo with σ of its noise alone, if that has the correlation `color`, 3×3, between the
-    colours: what they share beyond it is texture, of one variance t² in all of them.
+    """The photo with σ of its noise alone, if the noise of two colours correlates by `color`, 3×3.
 
-    As where noise itself is nearly gray it cannot be told from texture, σ is left alone there.
+    What they share beyond that is texture, of the same variance in all colours. The nearer noise
+    itself is to gray, the less of the texture is found so, and never too much.
     """
-    apart = ~np.eye(3, dtype=bool)
-    if color[apart].mean() > _GRAY:
+    if not photo.compared:
         return photo
+    beyond = photo.correlation[..., REACH, REACH] - color
+    # the diagonal is zero; six pairs
+    texture = float((beyond * np.outer(photo.overall, photo.overall)).sum()) / 6
     variance = photo.overall**2
-    own = photo.correlation[..., REACH, REACH]
-    shared = (own * np.outer(photo.overall, photo.overall))[apart].sum()
-
-    def excess(texture: float) -> float:
-        sigma = np.sqrt(variance - texture)
-        return shared - 6 * texture - (color * np.outer(sigma, sigma))[apart].sum()
-
-    low, high = 0.0, _MOST_TEXTURE * float(variance.min())
-    for _ in range(20):
-        middle = (low + high) / 2
-        low, high = (middle, high) if excess(middle) > 0 else (low, middle)
-    factor = np.sqrt(1 - low / np.maximum(variance, 1e-12))
-    sigma = [level * part for level, part in zip(photo.sigma, factor, strict=True)]
-    return dataclasses.replace(photo, sigma=sigma, overall=photo.overall * factor)
+    if not 0 < texture < _MOST_TEXTURE * variance.min():
+        return photo
+    part = np.sqrt(1 - texture / variance)
+    sigma = [level * factor for level, factor in zip(photo.sigma, part, strict=True)]
+    return dataclasses.replace(photo, sigma=sigma, overall=photo.overall * part)
 
 
 def _on_knots(photo: PhotoNoise) -> np.ndarray:

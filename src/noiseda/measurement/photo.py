@@ -41,6 +41,8 @@ class PhotoNoise:
         overall: 3, root mean square of σ over the photo.
         correlation: 3×3×9×9, of a pixel's colour with another colour, or the same, of the pixels
             around it, see `patches.covariance`; 1 between a pixel's colour and itself.
+        compared: whether there were patches to compare the colours in; if not, the correlation
+            between two is 0.
         patches: flat patches that were used, mean over the colours.
         even: share of the brightness classes in which the flattest fifth is equally noisy, mean
             over the colours. Elsewhere texture may be taken for noise, or the camera has denoised.
@@ -50,6 +52,7 @@ class PhotoNoise:
     sigma: list[np.ndarray]
     overall: np.ndarray
     correlation: np.ndarray
+    compared: bool
     patches: int
     even: float
 
@@ -62,11 +65,13 @@ def measure(photo: np.ndarray) -> PhotoNoise:
     texture = (found.coarse / common).sum(1)
     colors = [_measure(found, texture, channel) for channel in range(3)]
     spread = np.stack([color.at(found.brightness[:, c]) for c, color in enumerate(colors)])
+    correlation, compared = _correlation(found, colors)
     return PhotoNoise(
         brightness=[np.clip(color.point / 255, 0, 1) for color in colors],
         sigma=[color.level for color in colors],
         overall=np.sqrt((spread**2).mean(1)),
-        correlation=_correlation(found, colors),
+        correlation=correlation,
+        compared=compared,
         patches=round(sum(len(color.flat) for color in colors) / 3),
         even=float(np.mean([color.even for color in colors])),
     )
@@ -167,10 +172,10 @@ def _growth(fine: np.ndarray, true: np.ndarray) -> float:
     return growth if 0.8 < growth < 4 else 0.0
 
 
-def _correlation(found: Patches, colors: list[_Color]) -> np.ndarray:
-    """Correlation within the colours, and between two from patches that are flat in all. A few
-    patches tell only that of the same pixel; around it, it is then taken to fall as those within
-    the two colours do."""
+def _correlation(found: Patches, colors: list[_Color]) -> tuple[np.ndarray, bool]:
+    """Correlation within the colours, and between two from patches that are flat in all; whether
+    there are such. A few patches tell only that of the same pixel; around it, it is then taken to
+    fall as those within the two colours do."""
     result = WHITE.copy()
     for channel, color in enumerate(colors):
         result[channel, channel] = color.correlation
@@ -178,7 +183,7 @@ def _correlation(found: Patches, colors: list[_Color]) -> np.ndarray:
     expected = np.stack([color.at(found.brightness[flat, c]) for c, color in enumerate(colors)], 1)
     kept = _alike(found.variance[flat], expected).all(1)
     if not kept.any():
-        return result
+        return result, False
     scaled = [found.residual(flat[kept], c) / expected[kept, c, None] for c in range(3)]
     fine = patches.covariance(scaled)
     true = patches.unbiased(fine)
@@ -188,4 +193,4 @@ def _correlation(found: Patches, colors: list[_Color]) -> np.ndarray:
     size = np.sqrt(true[range(3), range(3), REACH, REACH])
     between = ~np.eye(3, dtype=bool)
     result[between] = (true / np.multiply.outer(size, size)[..., None, None])[between]
-    return result
+    return result, True
