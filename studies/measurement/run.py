@@ -61,8 +61,8 @@ Texture is the same in all colours: in a set, the third of the photos whose colo
 tells the correlation, and what the others share beyond it is taken off σ. Before that the sets' σ
 were 24.7 (camera), 16.9 and 26.5 (white noise of σ 15 and 25), and the brightness of white noise of
 σ 25 correlated by 0.15 with its neighbour (this study, run then; no command prints it again). What
-PolyU's cameras leave of their noise in flat patches is nearly gray (the colours correlate by 0.9; of
-the noise as a whole by 0.67).
+PolyU's cameras leave of their noise in flat patches is nearly gray (the colours correlate by 0.9;
+those of the noise as a whole by 0.67).
 Uneven marks most photos of PolyU and of BSDS500 without noise, none of RENOIR, but only 42 of 100
 at σ 5. At σ 50 black and white hide some of the noise of dark and bright areas.
 
