@@ -203,6 +203,7 @@ def test_links_take_no_room(tmp_path: Path) -> None:
 def test_catalogue() -> None:
     """Every set says where it is, how it lies, and what to do where it cannot be fetched."""
     for name, known in catalogue().items():
+        assert known.unpacked.split("/")[0] == name
         assert bool(known.files) != bool(known.by_hand), name
         assert known.home.startswith("http"), name
         assert known.layout in {*LAYOUTS, "sidd-blocks"}, name
