@@ -16,6 +16,13 @@ WIDTH = 1.2
 TRUE = np.array([[np.exp(-(y**2 + x**2) / (4 * WIDTH**2)) for x in range(5)] for y in range(5)])
 
 
+def gradient(height: int = 256, width: int = 256) -> np.ndarray:
+    """A smooth image: H×W×3 in units of 1/255."""
+    across, down = np.linspace(0, 1, width), np.linspace(0, 1, height)[:, None]
+    planes = [70 + 100 * across + 0 * down, 80 + 90 * down + 0 * across, 190 - 90 * across * down]
+    return np.stack(planes, -1)
+
+
 def white(seed: int, height: int = 256, width: int = 256) -> np.ndarray:
     """H×W×3 white noise of unit variance."""
     return np.random.default_rng(seed).normal(size=(height, width, 3))

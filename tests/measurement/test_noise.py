@@ -1,9 +1,8 @@
-"""What is measured: known noise on known images, and real noise against its ground truth."""
+"""What is measured of known noise on known images."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -11,23 +10,9 @@ import torch
 
 from noiseda.degradations import build
 from noiseda.errors import DataError
-from noiseda.images import to_pixels, to_tensor
-from noiseda.measurement import Noise, matched_options, measure
-from noiseda.measurement import photo as one_photo
-from tests.measurement.conftest import TRUE, as_photo, correlated, white
-
-Reader = Callable[..., list[np.ndarray]]
-
-
-def gradient(height: int = 256, width: int = 256) -> np.ndarray:
-    """A smooth image: H×W×3 in units of 1/255."""
-    across, down = np.linspace(0, 1, width), np.linspace(0, 1, height)[:, None]
-    planes = [70 + 100 * across + 0 * down, 80 + 90 * down + 0 * across, 190 - 90 * across * down]
-    return np.stack(planes, -1)
-
-
-def ranks(values: np.ndarray) -> np.ndarray:
-    return values.argsort().argsort()
+from noiseda.images import to_pixels
+from noiseda.measurement import matched_options, measure
+from tests.measurement.conftest import TRUE, as_photo, correlated, gradient, white
 
 
 @pytest.mark.parametrize("sigma", [3.0, 10.0, 30.0])
@@ -94,66 +79,6 @@ def test_colors_of_few_patches() -> None:
     gray = torch.full((1, 3, 256, 256), 0.5)
     drawn = (build("matched", **options)(gray, torch.Generator().manual_seed(0)) - gray)[0]
     assert np.corrcoef(drawn.reshape(3, -1).numpy()) == pytest.approx(noise.color, abs=0.1)
-
-
-def textured(strength: float, mixing: np.ndarray, count: int = 9) -> list[np.ndarray]:
-    """Photos with noise of σ 10 and fine gray texture everywhere, of which every third has none."""
-    return [
-        as_photo(
-            gradient()
-            + 10 * white(number) @ mixing.T
-            + (number % 3 > 0) * strength * correlated(90 + number)[..., :1]
-        )
-        for number in range(count)
-    ]
-
-
-@pytest.mark.parametrize("strength", [0.0, 4.0, 8.0])
-@pytest.mark.parametrize("shared", [0.0, 0.4])
-def test_texture_that_no_patch_is_without(strength: float, shared: float) -> None:
-    """It is known by what the colours share in these photos and not in the others; of what noise
-    itself shares, as much of it is not known."""
-    color = np.eye(3) * (1 - shared) + shared
-    photos = textured(strength, np.linalg.cholesky(color))
-    noise = measure(photos)
-    assert noise.sigma == pytest.approx([np.hypot(10, strength * np.sqrt(shared))] * 3, rel=0.05)
-    assert noise.color == pytest.approx(color, abs=0.05)
-    assert noise.neighbours == pytest.approx(0, abs=0.05)
-    assert noise.scale == pytest.approx((1, 1), abs=0.1)
-    # a textured photo alone does not tell
-    alone = measure(photos[1])
-    assert alone.sigma == pytest.approx([np.hypot(10, strength)] * 3, rel=0.08)
-
-
-def test_noise_of_another_camera_is_not_taken_for_texture() -> None:
-    """Where colours share more than half of the variance, that is not what flat patches have."""
-    nearly_gray = np.linalg.cholesky(np.eye(3) * 0.2 + 0.8)
-    mixed = measure([*textured(0, np.eye(3), 3), *textured(0, nearly_gray, 6)])
-    assert mixed.sigma == pytest.approx([10] * 3, rel=0.05)
-
-
-def test_photos_whose_colors_cannot_be_compared_do_not_tell() -> None:
-    """A channel without any noise has nothing to compare with."""
-    mixing = np.linalg.cholesky(np.eye(3) * 0.5 + 0.5)
-    photos = textured(0, mixing)
-    for photo in photos[:3]:
-        photo[..., 2] = 90
-    noise = measure(photos)
-    assert noise.sigma == pytest.approx([10] * 3, rel=0.06)
-    assert noise.color == pytest.approx(mixing @ mixing.T, abs=0.06)
-
-
-def test_a_photo_alone_is_measured_as_it_is() -> None:
-    mixing = np.linalg.cholesky(np.eye(3) * 0.5 + 0.5)
-    photo = as_photo(gradient() + white(7) @ mixing.T * [2, 8, 12])
-    assert measure(photo).sigma == pytest.approx(one_photo.measure(photo).overall, rel=1e-6)
-
-
-def test_small_photos_are_not_ranked_by_chance() -> None:
-    photos = [as_photo(128 + 10 * correlated(seed, 32, 32)) for seed in range(40)]
-    noise = measure(photos)
-    assert noise.color == pytest.approx(np.eye(3), abs=0.08)
-    assert noise.sigma == pytest.approx([10] * 3, rel=0.1)
 
 
 def test_a_difference_without_noise_has_no_correlation() -> None:
@@ -281,78 +206,3 @@ def test_numbers_are_plain() -> None:
     assert values["overall"] == pytest.approx(noise.overall, abs=1e-4)
     assert np.array(values["correlation"]).shape == (3, 3, 9, 9)
     assert np.array(values["curve"]).shape == (len(values["brightness"]), 3)
-
-
-# real noise against noisy − clean, which the measurement does not see
-
-
-def strengths(photos: list[np.ndarray]) -> np.ndarray:
-    return np.array([one_photo.measure(photo).overall for photo in photos])
-
-
-def errors(noisy: list[np.ndarray], clean: list[np.ndarray]) -> list[np.ndarray]:
-    return [one.astype(float) - two for one, two in zip(noisy, clean, strict=True)]
-
-
-def neighbours(noise: Noise) -> np.ndarray:
-    """Green, distances 1 to 3, mean of both directions."""
-    return ((noise.horizontal + noise.vertical) / 2)[1, :3]
-
-
-def distances(error: np.ndarray) -> np.ndarray:
-    """Correlation of H×W at distances 1 to 3, to the right."""
-    power = (error**2).mean()
-    return np.array([(error[:, k:] * error[:, :-k]).mean() / power for k in (1, 2, 3)])
-
-
-def test_renoir(shared: Reader) -> None:
-    noisy = shared("renoir/noisy")
-    found, noise = strengths(noisy), measure(noisy)
-    true = np.array([error.std((0, 1)) for error in errors(noisy, shared("renoir/clean"))])
-    assert np.median(found / true, 0) == pytest.approx([1, 1, 1], abs=0.05)
-    assert 0.8 < np.quantile(found / true, 0.02) < np.quantile(found / true, 0.98) < 1.2
-    assert np.corrcoef(ranks(found.mean(1)), ranks(true.mean(1)))[0, 1] > 0.95
-    assert neighbours(noise) == pytest.approx([0.47, 0.15, 0.03], abs=0.03)
-    assert np.abs(noise.color - np.eye(3)).max() < 0.3
-    # demosaicing makes it coarser in its colour than in its brightness
-    seen = errors(noisy, shared("renoir/clean"))
-    for weights, least, most in (((1, 1, 1), 0.3, 0.45), ((1, -1, 0), 0.6, 0.75)):
-        truth = np.median([distances(error @ weights) for error in seen], 0)
-        assert least < truth[0] < most
-        assert noise.correlation_of(weights)[4, 5:8] == pytest.approx(truth, abs=0.05)
-    # brighter is noisier
-    green = np.array(noise.curve)[:10, 1]
-    assert (np.diff(green) > 0).all()
-
-
-def test_polyu(shared: Reader) -> None:
-    """These cameras denoise: less is left in flat areas than elsewhere."""
-    noisy = shared("polyu/noisy", 4)
-    found, noise = strengths(noisy), measure(noisy)
-    true = np.array([error.std((0, 1)) for error in errors(noisy, shared("polyu/clean", 4))])
-    ratio = np.median(found / true, 0)
-    assert (ratio > 0.55).all()
-    assert (ratio < 1).all()
-    assert np.corrcoef(ranks(found.mean(1)), ranks(true.mean(1)))[0, 1] > 0.5
-    assert noise.uneven > 0.7 * noise.photos
-    assert neighbours(noise)[0] == pytest.approx(0.67, abs=0.1)
-
-
-@pytest.mark.parametrize(("sigma", "most"), [(0, 9), (5, 11), (15, 20), (25, 28), (50, 53)])
-def test_bsds_with_white_noise(shared: Reader, sigma: float, most: float) -> None:
-    """Small photos full of texture, some of which counts as noise while the noise is faint."""
-    photos = shared("bsds500/val", 5)
-    noisy = [as_photo(p + sigma * white(i, *p.shape[:2])) for i, p in enumerate(photos)]
-    found = np.median(strengths(noisy), 0)
-    assert (0.95 * sigma < found).all()
-    assert (found < most).all()
-
-
-def test_bsds_with_camera_noise(shared: Reader) -> None:
-    camera = build("camera", shot=(5e-3, 5e-3), read=(1e-2, 1e-2))
-    clean = [to_tensor(photo)[0] for photo in shared("bsds500/val", 5)]
-    source = torch.Generator().manual_seed(0)
-    noisy = [camera(image, source) for image in clean]
-    true = np.array([(n - c).std((1, 2)).numpy() for n, c in zip(noisy, clean, strict=True)]) * 255
-    photos = [to_pixels(image) for image in noisy]
-    assert np.median(strengths(photos) / true, 0) == pytest.approx([1.2] * 3, abs=0.2)
