@@ -49,7 +49,7 @@ class Study:
 
     Attributes:
         protocol: of the scores.
-        last: keys of the second stage.
+        last: keys of the second stage; none for a model whose recipe is all of its training.
         synthetic: degradations laid over BSDS500 val, by the name of the row.
         real: folders of degraded and clean images below the data, likewise.
         made: sets of studies/adaptation, by their names there.
@@ -58,7 +58,7 @@ class Study:
     """
 
     protocol: str
-    last: Part
+    last: Part | None
     synthetic: dict[str, Part]
     real: dict[str, tuple[str, str]]
     made: tuple[str, ...] = ()
@@ -70,7 +70,7 @@ _LAST = {"seed": 1, "training.learning_rate": 5e-5, "training.ema_halflife": 200
 STUDIES = {
     "denoise": Study(
         "rgb",
-        _LAST | {"training.images": 16000},
+        None,
         {
             **{f"gaussian {s}": {"name": "gaussian", "sigma": (s, s)} for s in (15, 25, 50)},
             "camera": {"name": "camera"},
@@ -78,7 +78,7 @@ STUDIES = {
         {name: (f"{name}/noisy", f"{name}/clean") for name in ("renoir", "polyu")},
         ADAPTATION.STRONG,
         # the same network after 4800 steps on Gaussian noise alone
-        others={"gaussian only": ROOT / "runs" / "first-run" / "vanilla-0"},
+        others={"gaussian only": ADAPTATION.START},
     ),
     "derain": Study(
         "y",
@@ -118,13 +118,14 @@ def stage(task: str, number: int) -> Recipe:
         for part in ("train", "test")
     ]
     keys: Part = {"data.clean": clean}
-    if number == 2:
+    if study.last and number == 2:
         keys |= study.last | {"training.start": str(run_folder(task, 1))}
     return read_recipe(HERE / f"{task}.yaml", keys)
 
 
 def train_all(task: str) -> None:
-    for number in (1, 2):
+    stages = (1, 2) if STUDIES[task].last else (1,)
+    for number in stages:
         folder, recipe = run_folder(task, number), stage(task, number)
         if not folder.exists():
             result = train(recipe, folder, f"{task}, stage {number}")
@@ -135,7 +136,7 @@ def train_all(task: str) -> None:
         if not result.finished:
             raise SystemExit(130)
     MODELS.mkdir(exist_ok=True)
-    shutil.copyfile(run_folder(task, 2) / "model.safetensors", MODELS / f"{task}.safetensors")
+    shutil.copyfile(run_folder(task, stages[-1]) / "model.safetensors", MODELS / f"{task}.safetensors")
 
 
 def synthetic(kind: str, part: Part) -> Iterator[tuple[str, Tensor, Tensor]]:
