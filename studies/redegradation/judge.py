@@ -39,7 +39,7 @@ def redegraded(
         cell: height and width of cells, in pixels; what is left at the borders is not used.
 
     Returns:
-        `start` the first network's error, `change` the second one's minus the first one's.
+        `least` and `start` the first network's error, `change` the second one's minus that.
     """
     networks = (start, adapted)
     stand_ins = [network(photo).clamp(0, 1) for network in networks]
@@ -52,7 +52,8 @@ def redegraded(
             degraded = degradation(clean, generator)
             for network, error in zip(networks, errors, strict=True):
                 error += (network(degraded).clamp(0, 1) - clean).square() / (2 * draws)
-    return Risk(_cells(errors[0], cell), _cells(errors[1] - errors[0], cell))
+    first = _cells(errors[0], cell)
+    return Risk(first, first, _cells(errors[1] - errors[0], cell))
 
 
 def _cells(values: Tensor, cell: int) -> np.ndarray:

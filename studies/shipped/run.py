@@ -136,7 +136,9 @@ def train_all(task: str) -> None:
         if not result.finished:
             raise SystemExit(130)
     MODELS.mkdir(exist_ok=True)
-    shutil.copyfile(run_folder(task, stages[-1]) / "model.safetensors", MODELS / f"{task}.safetensors")
+    shutil.copyfile(
+        run_folder(task, stages[-1]) / "model.safetensors", MODELS / f"{task}.safetensors"
+    )
 
 
 def synthetic(kind: str, part: Part) -> Iterator[tuple[str, Tensor, Tensor]]:

@@ -72,8 +72,8 @@ def candidates(target: str, origin: str) -> Iterator[tuple[str, RestorationNetwo
         network, _ = open_model(path)
         if network.name == start.name:
             name = "adapt" if origin == "shipped" else "/".join(path.parts[-3:])
-            if direction is None and (name == "adapt" or "/two-scale/" in name):
-                direction = name.removeprefix("seed-0/").split("/")[0], network
+            if direction is None and (name == "adapt" or "/two-scale" in name):
+                direction = name.split("/")[-2] if "/" in name else name, network
             yield name, network
     if direction is None:
         return
@@ -139,11 +139,11 @@ def risks(digest: str, target: str, judging: Judging) -> list[Risk]:
     if not file.is_file():
         found = [judging.risk(images.read_rgb8(noisy)) for noisy, _ in pairs(target)]
         told = [one for one in found if one is not None]
-        arrays = [array for one in told for array in (one.start, one.change)]
+        arrays = [array for one in told for array in (one.least, one.start, one.change)]
         file.parent.mkdir(parents=True, exist_ok=True)
         np.savez(file, *arrays)
     arrays = list(np.load(file).values())
-    return [Risk(*both) for both in zip(arrays[::2], arrays[1::2], strict=True)]
+    return [Risk(*parts) for parts in zip(arrays[::3], arrays[1::3], arrays[2::3], strict=True)]
 
 
 def run(targets: Sequence[str], starts: Sequence[str]) -> None:

@@ -78,5 +78,6 @@ class Judging:
             found.append(
                 risk(self.start, self.adapted, image, noise, generator(seed, number, "judgement"))
             )
-        start = np.concatenate([one.start for one in found])
-        return Risk(start, np.concatenate([one.change for one in found])) if len(start) else None
+        parts = ("least", "start", "change")
+        least, *rest = (np.concatenate([getattr(one, part) for one in found]) for part in parts)
+        return Risk(least, *rest) if len(least) else None

@@ -55,14 +55,22 @@ class Risk:
     in [0, 1] squared.
 
     Attributes:
-        start: N, of the first network's restoration: tr(Σ ∂f/∂y), which is the error of the best
+        least: N, of the first network's restoration: tr(Σ ∂f/∂y), which is the error of the best
             restoration there is and near that of a good one. It does not hang on small differences
             of large numbers, as Stein's estimate of a single network does.
+        start: N, of the first network's restoration, by Stein's estimate.
         change: N, of the second one's minus the first one's, by Stein's estimate.
     """
 
+    least: np.ndarray
     start: np.ndarray
     change: np.ndarray
+
+    @property
+    def error(self) -> float:
+        """Of the first network in the whole photo. Stein's estimate alone may be near zero or below
+        it, `least` alone lacks what the network is biased by."""
+        return float(max(self.least.mean(), self.start.mean()))
 
 
 @torch.no_grad()
@@ -93,29 +101,33 @@ def risk(
     removed = [(image - photo).square() for image in restored]
     level = _level(clean, noise, generator)
 
-    def traced(scale: float, draws: int) -> tuple[list[Tensor], Tensor, float]:
-        """tr(Σ ∂f/∂y) of both networks, by pixel and colour; which of these are judged; and by
-        which factor Σ is wrong."""
+    def traced(scale: float, draws: int) -> tuple[list[Tensor], Tensor, Tensor, float]:
+        """tr(Σ ∂f/∂y) of both networks and tr Σ, by pixel and colour; which of these are judged;
+        and by which factor Σ is wrong."""
         away = _AWAY * scale * level
         judged = ((clean >= away) & (clean <= 1 - away)).to(photo)
         traces = [torch.zeros_like(photo) for _ in networks]
-        power = 0.0
+        power = torch.zeros_like(photo)
         for _ in range(draws):
             shift = (clean + scale * (noise(clean, generator) - clean)).clamp(0, 1) - clean
-            power += _mean(shift.square(), judged) / draws
+            power += shift.square() / draws
             for network, trace in zip(networks, traces, strict=True):
                 moved = network(photo + _STEP * shift) - network(photo - _STEP * shift)
                 trace += moved * shift / (2 * _STEP * draws)
         means = [[_mean(one, judged) for one in part] for part in (removed, traces)]
-        return traces, judged, _strength(power, *means)
+        return traces, power, judged, _strength(_mean(power, judged), *means)
 
     *_, factor = traced(1.0, 1)
     # of stronger noise more is cut off, so it is drawn anew
-    traces, judged, factor = traced(factor**0.5, draws)
-    change = removed[1] - removed[0] + 2 * factor * (traces[1] - traces[0])
+    traces, power, judged, factor = traced(factor**0.5, draws)
+    start, adapted = (
+        square + factor * (2 * trace - power) for square, trace in zip(removed, traces, strict=True)
+    )
     shares = _cells(judged, cell)
     kept = shares >= _LEAST_SHARE
-    found = (_cells(judged * values, cell) for values in (factor * traces[0], change))
+    found = (
+        _cells(judged * values, cell) for values in (factor * traces[0], start, adapted - start)
+    )
     return Risk(*(values[kept] / shares[kept] for values in found))
 
 

@@ -82,7 +82,7 @@ def judge(risks: Sequence[Risk], seed: int = 0) -> Verdict:
     if not risks:
         return Verdict("unsure", 0.5, None, None, 0, 0)
     random = np.random.default_rng(seed)
-    errors = np.array([risk.start.mean() for risk in risks])
+    errors = np.array([risk.error for risk in risks])
     # a photo nearly without noise has no error to speak of; its change would count endlessly
     errors = np.maximum(errors, max(_LEAST * float(np.median(errors)), 1e-9))
     shares = [risk.change / error for risk, error in zip(risks, errors, strict=True)]
