@@ -105,6 +105,7 @@ def adapt(results: Results) -> str:
     ]
     for name, run in found.items():
         target, _, start = name.partition(" from ")
+        target, *_ = target.split("/")
         if start == "shipped":
             scores, verdict = run["held_out"], run["verdict"]
             lines.append(

@@ -2,6 +2,7 @@
 
     .venv/bin/python studies/adapt/run.py                      # everything (resumable)
     .venv/bin/python studies/adapt/run.py --targets renoir --starts shipped
+    .venv/bin/python studies/adapt/run.py --targets renoir/4 --starts shipped    # of its photos 4
     .venv/bin/python studies/adapt/run.py --starts shipped --judge-again    # the verdicts alone
 
 Data: ../shared/data beside the project, or $NOISEDA_DATA. Runs go to runs/adapt.
@@ -36,13 +37,23 @@ STARTS = {
     "vanilla": STUDY.START,
 }
 MINUTES = 15.0
+# of a target's photos only so many
+FEW = ("renoir/1", "renoir/2", "renoir/4", "renoir/8", "polyu/4")
+
+
+def home_of(target: str, start: str) -> Path:
+    return RUNS / f"{target.replace('/', '-')}-{start}"
 
 
 def adapt(target: str, start: str, minutes: float) -> dict[str, object]:
     """One run, with what is true of it."""
+    home = home_of(target, start)
+    target, _, few = target.partition("/")
     training, held_out = STUDY.split(target)
+    count = int(few or len(training))
+    # spread over all, as neighbours show the same scene
+    training = [training[number * len(training) // count] for number in range(count)]
     source = STUDY.folder_of(target)
-    home = RUNS / f"{target}-{start}"
     photos, folder, model = home / "photos", home / "adapted", home / "adapted.safetensors"
     photos.mkdir(parents=True, exist_ok=True)
     for name in training:
@@ -92,7 +103,7 @@ def gain(source: Path, names: list[str], start: Path, adapted: Path) -> dict[str
 
 def judged_again(target: str, start: str) -> dict[str, object]:
     """The verdict of the judge as it is now."""
-    home = RUNS / f"{target}-{start}"
+    home = home_of(target, start)
     network, info = open_model(STARTS[start])
     given = Given(home / "photos", STARTS[start], network, info, 0)
     adapted, _ = open_model(home / "adapted.safetensors")
@@ -106,8 +117,8 @@ def results() -> dict[str, dict[str, object]]:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--targets", default=",".join((*STUDY.TARGETS, *STUDY.STRONG)))
-    parser.add_argument("--starts", default=",".join(STARTS))
+    parser.add_argument("--targets", default=",".join((*STUDY.TARGETS, *STUDY.STRONG, *FEW)))
+    parser.add_argument("--starts", default="shipped", help=f"of {', '.join(STARTS)}")
     parser.add_argument("--minutes", type=float, default=MINUTES)
     parser.add_argument("--judge-again", action="store_true", help="runs that are there")
     given = parser.parse_args()
