@@ -49,7 +49,7 @@ class Study:
 
     Attributes:
         protocol: of the scores.
-        last: keys of the second stage; none for a model whose recipe is all of its training.
+        last: keys of the second stage.
         synthetic: degradations laid over BSDS500 val, by the name of the row.
         real: folders of degraded and clean images below the data, likewise.
         made: sets of studies/adaptation, by their names there.
@@ -58,7 +58,7 @@ class Study:
     """
 
     protocol: str
-    last: Part | None
+    last: Part
     synthetic: dict[str, Part]
     real: dict[str, tuple[str, str]]
     made: tuple[str, ...] = ()
@@ -66,11 +66,27 @@ class Study:
     others: dict[str, Path] = field(default_factory=dict)
 
 
+# Noise of more kinds than the long first stage has, after which alone strong noise of another
+# demosaicing was left where it was.
+_WIDER = [
+    {"name": "gaussian", "sigma": (0, 75)},
+    {"name": "gaussian", "sigma": (0, 50), "grain": (0, 2.5)},
+    *(
+        {"name": "camera", "demosaic": demosaic, "jpeg": quality}
+        for demosaic in ("bilinear", "malvar")
+        for quality in (None, (70, 98))
+    ),
+]
 _LAST = {"seed": 1, "training.learning_rate": 5e-5, "training.ema_halflife": 2000}
 STUDIES = {
     "denoise": Study(
         "rgb",
-        None,
+        {
+            "seed": 1,
+            "training.images": 160_000,
+            "training.learning_rate": 5e-4,
+            "degradation.parts": _WIDER,
+        },
         {
             **{f"gaussian {s}": {"name": "gaussian", "sigma": (s, s)} for s in (15, 25, 50)},
             "camera": {"name": "camera"},
@@ -105,7 +121,7 @@ def run_folder(task: str, number: int) -> Path:
 
 
 def stage(task: str, number: int) -> Recipe:
-    """The first is the recipe; the second continues it with a tenth of the learning rate."""
+    """The first is the recipe; the second continues it."""
     study, bsds = STUDIES[task], DATA / "bsds500"
     known: list[str] = []
     if study.avoid:
@@ -118,14 +134,13 @@ def stage(task: str, number: int) -> Recipe:
         for part in ("train", "test")
     ]
     keys: Part = {"data.clean": clean}
-    if study.last and number == 2:
+    if number == 2:
         keys |= study.last | {"training.start": str(run_folder(task, 1))}
     return read_recipe(HERE / f"{task}.yaml", keys)
 
 
 def train_all(task: str) -> None:
-    stages = (1, 2) if STUDIES[task].last else (1,)
-    for number in stages:
+    for number in (1, 2):
         folder, recipe = run_folder(task, number), stage(task, number)
         if not folder.exists():
             result = train(recipe, folder, f"{task}, stage {number}")
@@ -136,9 +151,7 @@ def train_all(task: str) -> None:
         if not result.finished:
             raise SystemExit(130)
     MODELS.mkdir(exist_ok=True)
-    shutil.copyfile(
-        run_folder(task, stages[-1]) / "model.safetensors", MODELS / f"{task}.safetensors"
-    )
+    shutil.copyfile(run_folder(task, 2) / "model.safetensors", MODELS / f"{task}.safetensors")
 
 
 def synthetic(kind: str, part: Part) -> Iterator[tuple[str, Tensor, Tensor]]:

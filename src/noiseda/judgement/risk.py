@@ -120,14 +120,12 @@ def risk(
     *_, factor = traced(1.0, 1)
     # of stronger noise more is cut off, so it is drawn anew
     traces, power, judged, factor = traced(factor**0.5, draws)
-    start, adapted = (
+    first, second = (
         square + factor * (2 * trace - power) for square, trace in zip(removed, traces, strict=True)
     )
     shares = _cells(judged, cell)
     kept = shares >= _LEAST_SHARE
-    found = (
-        _cells(judged * values, cell) for values in (factor * traces[0], start, adapted - start)
-    )
+    found = (_cells(judged * one, cell) for one in (factor * traces[0], first, second - first))
     return Risk(*(values[kept] / shares[kept] for values in found))
 
 
