@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 HERE = Path(__file__).parent
@@ -38,6 +39,14 @@ def sentence(known: list[Row], what: str = "networks") -> str:
     )
 
 
+def off(known: list[Row]) -> str:
+    amounts = [abs(found["change"] - found["true"]) for *_, found in known]
+    return (
+        f"The estimated change is {median(amounts):.2f} dB off in the median, "
+        f"{max(amounts):.1f} dB at most."
+    )
+
+
 def apart(known: list[Row]) -> dict[str, list[Row]]:
     """Trainings as they came, and networks spoiled on purpose (`run.mixed`, `run.shaken`)."""
     spoiled = [row for row in known if row[1].startswith("start + ")]
@@ -67,7 +76,7 @@ def readme() -> str:
         "",
         sentence(known),
         "",
-        *("- " + sentence(part, what) for what, part in apart(known).items()),
+        *(f"- {sentence(part, what)} {off(part)}" for what, part in apart(known).items()),
         "",
         "| target | network | true, dB | estimated, dB | P(better) | verdict |",
         "|---|---|---:|---:|---:|---|",
