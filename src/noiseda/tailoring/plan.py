@@ -15,7 +15,7 @@ from noiseda.console import duration, passing
 from noiseda.data import cut
 from noiseda.errors import ModelFileError, OptionError
 from noiseda.images.library import shown
-from noiseda.measurement import Noise, is_faint, matched_options
+from noiseda.measurement import Noise, is_faint, is_strong, matched_options
 from noiseda.networks import RestorationNetwork
 from noiseda.registry import explain
 from noiseda.tailoring.look import Look
@@ -117,14 +117,16 @@ def recipe_for(given: Given, seen: Look, cache: Path) -> Recipe:
 def _degradation(info: ModelInfo, noise: Noise | None) -> dict[str, Any]:
     """What degrades the synthetic pairs: for noise, noise as it was measured in the photos.
 
-    Where there is hardly any, a network would learn from it to change nothing: there the noise of
-    the start model's training is learned from as well. Other tasks have nothing but their model's.
+    Where there is hardly any, a network would learn from it to change nothing. Where it is strong,
+    cutting it off at black and developing it have given it a mean, which depends on the brightness
+    and which photos do not tell: a start model may know it. There the noise of the start model's
+    training is learned from as well. Other tasks have nothing but their model's.
     """
     own = (info.recipe or {}).get("degradation") or dict(WAYS[info.task].unknown)
     if noise is None or info.task != "denoise":
         return own
     measured = {"name": "matched", **matched_options(noise)}
-    if is_faint(noise):
+    if is_faint(noise) or is_strong(noise):
         return {"name": "mixture", "parts": [own, measured]}
     return measured
 
