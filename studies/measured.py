@@ -146,7 +146,10 @@ def verdict(results: Results) -> str:
     file = "studies/verdict/results.json"
     results.get(file, "renoir from shipped")
     intro = "**The verdict without ground truth** ([study](studies/verdict/README.md)):"
-    return filled(f"{intro} {VERDICT.sentence(VERDICT.rows(results.root / file))}")
+    known = VERDICT.rows(results.root / file)
+    trainings = VERDICT.sentence(VERDICT.apart(known)["trainings"], "trainings")
+    together = VERDICT.sentence(known, "networks with those spoiled on purpose")
+    return filled(f"{intro} {trainings} {together}")
 
 
 def first_run(results: Results) -> str:
