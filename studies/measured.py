@@ -148,7 +148,7 @@ def verdict(results: Results) -> str:
     intro = "**The verdict without ground truth** ([study](studies/verdict/README.md)):"
     known = VERDICT.rows(results.root / file)
     trainings = VERDICT.sentence(VERDICT.apart(known)["trainings"], "trainings")
-    together = VERDICT.sentence(known, "networks with those spoiled on purpose")
+    together = VERDICT.sentence(known, "networks (those spoiled on purpose included)")
     return filled(f"{intro} {trainings} {together}")
 
 

@@ -17,7 +17,7 @@ def table(file: Path = RESULTS) -> list[str]:
     ]
     for name, found in json.loads(file.read_text()).items():
         target, _, start = name.partition(" from ")
-        # of some targets a part of the photos was given
+        # rows of a target may differ in how many of its photos were given
         target, *_ = target.split("/")
         held_out, verdict = found["held_out"], found["verdict"]
         change = held_out["adapted"] - held_out["start"]

@@ -106,8 +106,8 @@ def _camera() -> Iterator[tuple[str, Callable[[], Made]]]:
 
 
 def _indoor() -> Iterator[tuple[str, Callable[[], Made]]]:
-    """The same, but with another demosaicing than the shipped model knows, over the clean image of
-    one crop of each of PolyU's scenes."""
+    """The same, but with the other demosaicing filter, over the clean image of one crop of each of
+    PolyU's scenes."""
     paths = {_scene(path.name): path for path in sorted((DATA / "polyu" / "clean").iterdir())}
     for number, path in enumerate(paths.values()):
         yield path.stem, partial(_developed, path, number, {**CAMERA, "demosaic": "malvar"})

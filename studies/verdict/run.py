@@ -3,8 +3,8 @@
     .venv/bin/python studies/verdict/run.py        # judge every run there is (resumable)
     .venv/bin/python studies/verdict/summary.py    # the README, from results.json
 
-Judged are all finished runs of studies/adaptation and of studies/adapt, and networks spoiled on
-purpose.
+Judged are all finished runs of studies/adaptation and of studies/adapt that are there, and networks
+spoiled on purpose.
 """
 
 from __future__ import annotations

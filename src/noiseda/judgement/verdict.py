@@ -14,7 +14,7 @@ from noiseda.judgement.risk import Risk
 _RESAMPLES = 4000
 # of the median error, which a photo's is taken to have at least
 _LEAST = 0.25
-# dB; smaller gains were estimated of networks that lose (studies/verdict)
+# dB; of a smaller change the sign is not to be trusted (studies/verdict)
 _TELLING = 0.1
 # at this probability a verdict is given; below it there is none
 SURE = 0.9
@@ -45,7 +45,7 @@ class Verdict:
     @property
     def worth_keeping(self) -> bool:
         """Whether the adapted network should take the start's place: it is better, or it is
-        probably better by more than the estimate is wrong by, as far as is known."""
+        probably better by more than a trifle."""
         if self.kind == "unsure":
             return self.probability > 0.5 and (self.change or 0.0) > _TELLING
         return self.kind == "better"
