@@ -1,6 +1,6 @@
 """`noiseda adapt` on photos whose ground truth is known: what it gains, and what it says of that.
 
-    .venv/bin/python studies/adapt/run.py                      # all from the shipped model (resumable)
+    .venv/bin/python studies/adapt/run.py                # all from the shipped model (resumable)
     .venv/bin/python studies/adapt/run.py --targets renoir --starts shipped
     .venv/bin/python studies/adapt/run.py --targets renoir/4 --starts shipped    # of its photos 4
     .venv/bin/python studies/adapt/run.py --starts shipped --judge-again    # the verdicts alone

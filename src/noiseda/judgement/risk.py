@@ -7,10 +7,11 @@ With y = x + n, n of covariance Σ, the mean squared error of a restoration f(y)
 (Stein's unbiased risk estimate; Stein 1981, for correlated noise Eldar 2009). It is exact for
 Gaussian noise, and to first order for any other. tr(Σ ∂f/∂y) = E[bᵀ (∂f/∂y) b] for b drawn like n
 (Ramani et al. 2008). Between two networks tr Σ falls out, and with the same b for both most of the
-chance, so that what has to be known is Σ. (The error of a single network is known less well.) Its shape (how strong at which brightness, how neighbours
-and colours correlate) is measured in flat areas of the photos. Its strength, on which the sign of a
-small difference hangs, is checked by the networks themselves: with q = tr(Σ ∂f/∂y) / tr Σ, the
-share of the noise that a restoration keeps, Stein's equation solved for the noise says
+chance, so that what has to be known is Σ. (The error of a single network is known less well.) Its
+shape (how strong at which brightness, how neighbours and colours correlate) is measured in flat
+areas of the photos. Its strength, on which the sign of a small difference hangs, is checked by the
+networks themselves: with q = tr(Σ ∂f/∂y) / tr Σ, the share of the noise that a restoration keeps,
+Stein's equation solved for the noise says
 
     tr Σ = E‖f(y) − y‖² / (1 − q)
 
@@ -19,7 +20,8 @@ and fine texture, which those take for noise, hardly counts.
 
 Where noise is cut off at black or white it has a mean, which the photo does not tell: a camera that
 cuts it off before it develops the picture brightens dark places by more than the noise that is left
-there would say. Such places are not judged.
+there would say. Such places are not judged. Strong noise that was developed with a concave curve may
+have a mean elsewhere, too; what a network does about that is not seen.
 """
 
 from __future__ import annotations
