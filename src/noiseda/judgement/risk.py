@@ -20,8 +20,8 @@ and fine texture, which those take for noise, hardly counts.
 
 Where noise is cut off at black or white it has a mean, which the photo does not tell: a camera that
 cuts it off before it develops the picture brightens dark places by more than the noise that is left
-there would say. Such places are not judged. Strong noise that was developed with a concave curve may
-have a mean elsewhere, too; what a network does about that is not seen.
+there would say. Such places are not judged. Strong noise that was developed with a concave curve
+may have a mean elsewhere, too; what a network does about that is not seen.
 """
 
 from __future__ import annotations
