@@ -38,7 +38,7 @@ STARTS = {
 }
 MINUTES = 15.0
 # of a target's photos only so many
-FEW = ("renoir/1", "renoir/2", "renoir/4", "renoir/8", "polyu/4")
+FEW = ("renoir/1", "renoir/4", "polyu/4")
 
 
 def home_of(target: str, start: str) -> Path:
