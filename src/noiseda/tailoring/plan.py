@@ -119,8 +119,8 @@ def _degradation(info: ModelInfo, noise: Noise | None) -> dict[str, Any]:
 
     Where there is hardly any, a network would learn from it to change nothing. Where it is strong,
     cutting it off at black and developing it may have given it a mean, which depends on the
-    brightness and which photos do not tell: a start model may know it. There the noise of the start model's
-    training is learned from as well. Other tasks have nothing but their model's.
+    brightness and which photos do not tell: a start model may know it. There the noise of the
+    start model's training is learned from as well. Other tasks have nothing but their model's.
     """
     own = (info.recipe or {}).get("degradation") or dict(WAYS[info.task].unknown)
     if noise is None or info.task != "denoise":
