@@ -131,6 +131,29 @@ def test_where_noise_is_cut_off_nothing_is_judged() -> None:
     assert len(dark.change) == 0
 
 
+@pytest.mark.parametrize("told", [True, False])
+def test_noise_that_has_a_mean(told: bool) -> None:
+    """A network that takes it back is the better one; the photo alone says the contrary."""
+    clean = torch.full((1, 3, 256, 256), 0.5)
+    noise = degradations.build("gaussian", sigma=(20, 20))
+    mean = -6 / 255
+    noisy = noise(clean, generator(1)) + mean
+
+    def blind(image: Tensor) -> Tensor:
+        return blur(9)(image)
+
+    def knowing(image: Tensor) -> Tensor:
+        return blur(9)(image) - mean
+
+    before, after = (float((f(noisy) - clean).square().mean()) for f in (knowing, blind))
+    found = risk(
+        knowing, blind, noisy, noise, generator(2), mean=lambda x: torch.full_like(x, told * mean)
+    )
+    change = after - before if told else before - after
+    assert found.change.mean() == pytest.approx(change, rel=0.1)
+    assert change > 0 or not told
+
+
 def risks(mean: float, spread: float, photos: int = 5, cells: int = 40) -> list[Risk]:
     random = np.random.default_rng(0)
     changes = (1e-4 * random.normal(mean, spread, cells) for _ in range(photos))

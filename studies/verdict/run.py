@@ -31,8 +31,8 @@ from noiseda.checkpoint import ModelInfo, open_model, shipped_model
 from noiseda.console import progress_bar
 from noiseda.evaluation import protocol
 from noiseda.files import write_whole
-from noiseda.judgement import Judging, Risk, judge
-from noiseda.measurement import matched_options, survey
+from noiseda.judgement import Judging, Risk, judge, network_offset
+from noiseda.measurement import evenly, has_mean, matched_options, survey
 from noiseda.networks import RestorationNetwork
 from noiseda.restoration import Restorer
 from noiseda.training import is_finished
@@ -113,6 +113,16 @@ def noise_of(target: str) -> dict[str, Any] | None:
     return matched_options(found) if found else None
 
 
+@cache
+def offset_of(target: str, origin: str) -> np.ndarray | None:
+    """As `noiseda adapt` takes the noise's mean from the start model."""
+    network, info = open_model(STARTS[origin])
+    if not has_mean((info.recipe or {}).get("degradation")):
+        return None
+    folder, (names, _) = STUDY.folder_of(target) / "noisy", STUDY.split(target)
+    return network_offset(network, (images.read_rgb8(folder / name) for name in evenly(names, 24)))
+
+
 def psnr(network: RestorationNetwork, target: str) -> list[float]:
     info = ModelInfo(network=network.name, options=network.options)
     restorer = Restorer(copy.deepcopy(network), info)
@@ -134,7 +144,9 @@ def fingerprint(*compared: RestorationNetwork) -> str:
 
 def risks(digest: str, target: str, judging: Judging) -> list[Risk]:
     """Of the photos; kept, as the rule that decides by them may change."""
-    noise = hashlib.sha256(json.dumps(judging.noise).encode()).hexdigest()[:8]
+    offset = None if judging.offset is None else judging.offset.round(6).tolist()
+    noise = json.dumps(judging.noise if offset is None else [judging.noise, offset])
+    noise = hashlib.sha256(noise.encode()).hexdigest()[:8]
     file = RUNS.parent / "verdict" / f"{target}-{digest}-{noise}.npz"
     if not file.is_file():
         found = [judging.risk(images.read_rgb8(noisy)) for noisy, _ in pairs(target)]
@@ -166,7 +178,9 @@ def run(targets: Sequence[str], starts: Sequence[str]) -> None:
                         "true": round(float(change.mean()), 3),
                         "true_by_photo": change.round(3).tolist(),
                     }
-                judging = Judging(start, network, noise_of(target))
+                judging = Judging(
+                    start, network, noise_of(target), offset=offset_of(target, origin)
+                )
                 verdict = judge(risks(digest, target, judging))
                 known |= {**asdict(verdict), "kept": verdict.worth_keeping}
                 # another process may have judged others meanwhile

@@ -12,7 +12,7 @@ from noiseda.degradations import build
 from noiseda.errors import OptionError
 from noiseda.images import to_pixels, to_tensor
 from noiseda.measurement import Noise, matched_options, measure, novelty
-from noiseda.measurement.advice import known
+from noiseda.measurement.advice import has_mean, known
 from noiseda.random import generator
 from tests.measurement.conftest import as_photo, correlated, white
 
@@ -39,6 +39,11 @@ def test_gaussian_noise_is_known(clamp: bool) -> None:
 
 def test_other_noise_is_known() -> None:
     camera = known({"name": "camera"})
+    # its noise is cut off and developed with a concave curve; white noise has no mean
+    assert camera.offset < -0.4
+    assert abs(known({**GAUSSIAN, "sigma": [0, 75]}).offset) < 0.1
+    assert has_mean({"name": "mixture", "parts": [GAUSSIAN, {"name": "camera"}]})
+    assert not any(has_mean(other) for other in (GAUSSIAN, {"name": "gausian"}, {}, "camera", None))
     assert camera.neighbours[0] > 0.3
     assert camera.sigma[0] < 5 < 25 < camera.sigma[1]
     noise = measure([as_photo(128 + 9 * correlated(seed)) for seed in range(3)])

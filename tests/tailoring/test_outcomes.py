@@ -90,29 +90,36 @@ def judged_folder(photos: Path, start: Path, adapted: Path, folder: Path) -> Loo
     return seen
 
 
-def changed(path: Path, shift: float) -> Path:
-    """A model that leaves photos as they are, but for their brightness."""
+def changed(path: Path, shift: float, trained: str = "gaussian") -> Path:
+    """A model that leaves photos as they are, but for their brightness; its file tells of a
+    training with this degradation."""
     network = networks.build("unet", width=4, depth=2, upsampling="half-pixel")
     for weight in network.parameters():
         torch.nn.init.zeros_(weight)
     *_, last = network.parameters()
     torch.nn.init.constant_(last, shift)
-    save(path, network)
+    save(path, network, recipe={"degradation": {"name": trained}})
     return path
 
 
 @pytest.mark.parametrize(
-    ("shifts", "kind", "kept"),
+    ("shifts", "trained", "kind", "kept"),
     [
-        ((0.0, 0.2), "worse", "start"),
-        ((0.2, 0.0), "better", "adapted"),
-        ((0.0, 0.0), "unsure", "start"),
+        ((0.0, 0.2), "gaussian", "worse", "start"),
+        ((0.2, 0.0), "gaussian", "better", "adapted"),
+        ((0.0, 0.0), "gaussian", "unsure", "start"),
+        # its noise has a mean, so that the start knows why it changes the brightness
+        ((0.2, 0.0), "camera", "worse", "start"),
     ],
 )
-def test_what_is_kept(shifts: tuple[float, float], kind: str, kept: str, tmp_path: Path) -> None:
+def test_what_is_kept(
+    shifts: tuple[float, float], trained: str, kind: str, kept: str, tmp_path: Path
+) -> None:
     ground = "8 photos of which adaptation saw 6, as few could be kept back"
     photos = write(tmp_path / "photos", *(f"{number}.png" for number in range(8)), size=(200, 210))
-    start, adapted = (changed(tmp_path / f"{n}.safetensors", s) for n, s in enumerate(shifts))
+    start, adapted = (
+        changed(tmp_path / f"{n}.safetensors", s, trained) for n, s in enumerate(shifts)
+    )
     folder = tmp_path / "out"
     judged_folder(photos, start, adapted, folder)
     told: list[str] = []

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from noiseda.judgement.offset import network_offset
 from noiseda.judgement.photos import Judging
 from noiseda.judgement.risk import Risk, risk
 from noiseda.judgement.verdict import SURE, Verdict, judge
 
-__all__ = ["SURE", "Judging", "Risk", "Verdict", "judge", "risk"]
+__all__ = ["SURE", "Judging", "Risk", "Verdict", "judge", "network_offset", "risk"]

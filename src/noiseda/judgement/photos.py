@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import torch
 
 from noiseda import degradations, images, runtime
 from noiseda.data import cut
+from noiseda.judgement.offset import offset_at
 from noiseda.judgement.risk import Restore, Risk, risk
 from noiseda.measurement import matched_options, measure
 from noiseda.networks import RestorationNetwork
@@ -30,6 +32,7 @@ class Judging:
             (`measurement.matched_options`); None to measure it in each photo alone, which is less
             sure, as a photo may have little that is flat.
         device: where to compute; the accelerator if there is one.
+        offset: mean of that noise by brightness, of `network_offset`; zero if None.
     """
 
     def __init__(
@@ -38,9 +41,11 @@ class Judging:
         adapted: RestorationNetwork,
         noise: Mapping[str, Any] | None = None,
         device: str | torch.device | None = None,
+        offset: np.ndarray | None = None,
     ) -> None:
         self.device = torch.device(device) if device is not None else runtime.best_device()
         self.noise = noise
+        self.offset = offset
         self.start: Restore = self._ready(start)
         self.adapted: Restore = self._ready(adapted)
 
@@ -67,6 +72,7 @@ class Judging:
             "clamp": False,
         }
         noise = degradations.build("matched", **options)
+        mean = None if self.offset is None else partial(offset_at, self.offset)
         found = []
         height, width = photo.shape[:2]
         for number, window in enumerate(cut([(height, width)], _WINDOWS, _SIZE, seed)):
@@ -75,9 +81,8 @@ class Judging:
             # a copy, as a view of the photo has negative or large strides
             pixels = np.ascontiguousarray(photo[rows, columns])
             image = images.to_tensor(pixels).to(self.device, memory_format=torch.channels_last)
-            found.append(
-                risk(self.start, self.adapted, image, noise, generator(seed, number, "judgement"))
-            )
+            source = generator(seed, number, "judgement")
+            found.append(risk(self.start, self.adapted, image, noise, source, mean=mean))
         parts = ("least", "start", "change")
         least, *rest = (np.concatenate([getattr(one, part) for one in found]) for part in parts)
         return Risk(least, *rest) if len(least) else None

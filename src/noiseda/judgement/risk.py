@@ -21,7 +21,8 @@ and fine texture, which those take for noise, hardly counts.
 Where noise is cut off at black or white it has a mean, which the photo does not tell: a camera that
 cuts it off before it develops the picture brightens dark places by more than the noise that is left
 there would say. Such places are not judged. Strong noise that was developed with a concave curve
-may have a mean elsewhere, too; what a network does about that is not seen.
+may have a mean elsewhere, too. Where something tells it, as a start model that knows such noise
+does (`network_offset`), it is taken off y before anything else.
 """
 
 from __future__ import annotations
@@ -84,6 +85,7 @@ def risk(
     generator: torch.Generator,
     draws: int = 2,
     cell: int = 64,
+    mean: Restore | None = None,
 ) -> Risk:
     """Estimate the error of two networks on a photo.
 
@@ -95,12 +97,14 @@ def risk(
         generator: of the drawn noise.
         draws: of noise; more make the estimate steadier.
         cell: height and width of cells, in pixels; what is left at the borders is not used.
+        mean: of the photo's noise in each place, given the clean image; zero if None.
     """
     networks = (start, adapted)
     restored = [network(photo) for network in networks]
     # the noise depends on the brightness of the clean image, of which this is an estimate
     clean = restored[0].clamp(0, 1)
-    removed = [(image - photo).square() for image in restored]
+    centred = photo if mean is None else photo - mean(clean)
+    removed = [(image - centred).square() for image in restored]
     level = _level(clean, noise, generator)
 
     def traced(scale: float, draws: int) -> tuple[list[Tensor], Tensor, Tensor, float]:

@@ -26,6 +26,8 @@ _STRONG = 20.0
 # correlations that differ by less are alike: a set's may be wrong by as much (studies/measurement,
 # white noise of σ 2)
 _ALIKE = 0.15
+# mean on middle gray, in 1/255: of the camera model 0.5 to 0.7, of white noise up to 0.05 by chance
+_LEAST_OFFSET = 0.25
 _DRAWS, _SIDE, _GRAYS = 64, 64, (0.25, 0.5, 0.75)
 
 
@@ -36,10 +38,12 @@ class Known:
     Attributes:
         sigma: lowest and highest, but for the outermost 2 % of the draws.
         neighbours: lowest and highest correlation between neighbouring pixels, likewise.
+        offset: its mean on middle gray, over all draws.
     """
 
     sigma: tuple[float, float]
     neighbours: tuple[float, float]
+    offset: float
 
 
 def known(degradation: Mapping[str, Any]) -> Known:
@@ -56,13 +60,31 @@ def known(degradation: Mapping[str, Any]) -> Known:
     gray = torch.tensor(_GRAYS).repeat(_DRAWS)[:, None, None, None]
     clean = gray.expand(-1, 3, _SIDE, _SIDE)
     error = 255 * (degrade(clean, generator(0)) - clean).double().numpy()
+    offset = float(error[_GRAYS.index(0.5) :: len(_GRAYS)].mean())
     error -= error.mean((2, 3), keepdims=True)
     power = (error**2).mean((2, 3))
     across = (error[..., 1:] * error[..., :-1]).mean((2, 3))
     down = (error[:, :, 1:] * error[:, :, :-1]).mean((2, 3))
     telling = power > _FAINT**2
     shares = ((across + down) / 2)[telling] / power[telling]
-    return Known(_outer(np.sqrt(power.mean(1))), _outer(shares) if len(shares) else (0.0, 0.0))
+    return Known(
+        _outer(np.sqrt(power.mean(1))), _outer(shares) if len(shares) else (0.0, 0.0), offset
+    )
+
+
+def has_mean(degradation: object) -> bool:
+    """Whether noise has a mean where it is not clipped, as that of a camera has; white noise and
+    what was measured in photos has none.
+
+    Args:
+        degradation: its name and options, as in a recipe; False for what is none.
+    """
+    if not isinstance(degradation, Mapping):
+        return False
+    try:
+        return abs(known(degradation).offset) > _LEAST_OFFSET
+    except OptionError:
+        return False
 
 
 def hints(found: Survey) -> list[str]:

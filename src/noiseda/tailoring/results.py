@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+
+import numpy as np
 
 from noiseda import images
 from noiseda.checkpoint import open_model
 from noiseda.console import progress_bar
 from noiseda.errors import ImageError, RunError
-from noiseda.judgement import Judging, Risk, Verdict, judge
-from noiseda.measurement import matched_options
+from noiseda.judgement import Judging, Risk, Verdict, judge, network_offset
+from noiseda.measurement import evenly, has_mean, matched_options
 from noiseda.networks import RestorationNetwork
 from noiseda.report import write_report
 from noiseda.restoration import Restorer, load, plan_jobs, restore_files
@@ -26,6 +28,8 @@ from noiseda.tailoring.telling import report_of, shown_names
 # fewer photos than these decide by chance; then photos that were learned from are judged, too, up
 # to so many in all. Of these the estimate was not found to be more favourable (studies/adapt)
 _FEW, _MOST = 8, 16
+# that tell what the start model takes for the mean of their noise
+_TELLING = 24
 
 
 def judged(given: Given, seen: Look, adapted: RestorationNetwork) -> Verdict:
@@ -33,7 +37,8 @@ def judged(given: Given, seen: Look, adapted: RestorationNetwork) -> Verdict:
     if not WAYS[given.info.task].judged:
         return Verdict("unsure", 0.5, None, None, 0, 0)
     noise = seen.survey.noise
-    judging = Judging(given.network, adapted, matched_options(noise) if noise else None)
+    options = matched_options(noise) if noise else None
+    judging = Judging(given.network, adapted, options, offset=_offset(given, seen))
     found = _risks(judging, given.photos, seen.held_out)
     learned: list[Risk] = []
     if seen.spared and len(seen.held_out) < _FEW:
@@ -44,16 +49,33 @@ def judged(given: Given, seen: Look, adapted: RestorationNetwork) -> Verdict:
     return replace(judge([*found, *learned]), learned=saw)
 
 
-def _risks(judging: Judging, photos: Path, names: Sequence[str]) -> list[Risk]:
-    """Of the photos on which something can be told."""
-    found = []
+def _offset(given: Given, seen: Look) -> np.ndarray | None:
+    """Mean of the photos' noise, if the start model was trained on noise that has one.
+
+    It is not adapted with: of real noise the start model knows it too badly (studies/adapt).
+    """
+    if not has_mean((given.info.recipe or {}).get("degradation")):
+        return None
+    return network_offset(
+        given.network,
+        _pixels_of(given.photos, evenly(seen.training, _TELLING), "preparing to judge"),
+    )
+
+
+def _pixels_of(photos: Path, names: Sequence[str], stage: str) -> Iterator[np.ndarray]:
+    """Photos, one at a time, with a progress bar."""
     with progress_bar("photos") as bar:
-        task = bar.add_task("judging", total=len(names), note="")
+        task = bar.add_task(stage, total=len(names), note="")
         for name in names:
             # it could be read at the first look; the others still can
             with suppress(ImageError):
-                found.append(judging.risk(images.read_rgb8(photos / name)))
+                yield images.read_rgb8(photos / name)
             bar.advance(task)
+
+
+def _risks(judging: Judging, photos: Path, names: Sequence[str]) -> list[Risk]:
+    """Of the photos on which something can be told."""
+    found = [judging.risk(photo) for photo in _pixels_of(photos, names, "judging")]
     return [risk for risk in found if risk is not None]
 
 
