@@ -72,6 +72,7 @@ study-verdict: setup
 
 study-adapt: setup
 	$(BIN)/python studies/adapt/run.py
+	$(BIN)/python studies/adapt/means.py
 
 study-shipped: setup
 	$(BIN)/python studies/shipped/run.py

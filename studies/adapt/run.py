@@ -117,7 +117,9 @@ def results() -> dict[str, dict[str, object]]:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--targets", default=",".join((*STUDY.TARGETS, *STUDY.STRONG, *FEW)))
+    parser.add_argument(
+        "--targets", default=",".join((*STUDY.TARGETS, *STUDY.STRONG, *STUDY.NEW, *FEW))
+    )
     parser.add_argument("--starts", default="shipped", help=f"of {', '.join(STARTS)}")
     parser.add_argument("--minutes", type=float, default=MINUTES)
     parser.add_argument("--judge-again", action="store_true", help="runs that are there")

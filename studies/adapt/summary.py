@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from pathlib import Path
 
 HERE = Path(__file__).parent
-RESULTS = HERE / "results.json"
+RESULTS, MEANS = HERE / "results.json", HERE / "means.json"
 
 
 def table(file: Path = RESULTS) -> list[str]:
@@ -33,9 +34,26 @@ def table(file: Path = RESULTS) -> list[str]:
     return lines
 
 
+def means_table(file: Path = MEANS) -> list[str]:
+    found = json.loads(file.read_text())
+    edges = found["edges"]
+    lines = [
+        "Mean of the noise, in units of 1/255 and over the colours, as the shipped model takes it "
+        "(in brackets: true), by the brightness of what it restores (means.py):",
+        "",
+        "| photos | " + " | ".join(f"{a} to {b}" for a, b in pairwise(edges)) + " |",
+        "|---|" + "---:|" * (len(edges) - 1),
+    ]
+    for target, means in found["means"].items():
+        pairs = zip(means["taken"], means["true"], strict=True)
+        cells = (f"{taken:+.1f} ({true:+.1f})" for taken, true in pairs)
+        lines.append(f"| {target} | " + " | ".join(cells) + " |")
+    return lines
+
+
 def readme() -> str:
     about = (HERE / "about.md").read_text().strip()
-    return "\n\n".join([about, "\n".join(table())]) + "\n"
+    return "\n\n".join([about, "\n".join(table()), "\n".join(means_table())]) + "\n"
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from noiseda.comparison import notes, summarise, tables_text
 HERE = Path(__file__).parent
 TARGETS = ("renoir", "polyu", "camera")
 # not what the goals are measured on, but what the choices made on those lead to elsewhere
-FURTHER = ("indoor", "renoir-strong")
+FURTHER = ("indoor", "renoir-strong", "phone")
 # where the photos' noise is weak, the first is the second, step for step
 WEAK = ("renoir", "polyu")
 SAME = {

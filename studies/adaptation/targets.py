@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -11,6 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torchvision.transforms.v2.functional import gaussian_blur
 
 from noiseda import degradations, images
 from noiseda.random import generator
@@ -30,6 +32,10 @@ _SOURCE = slice(84, 100)
 TARGETS = ("renoir", "polyu", "camera")
 # strong noise, real and made, over other content than that of the camera
 STRONG = ("renoir-strong", "indoor")
+# made when all was chosen: other content, and noise that is processed as none here is
+NEW = ("phone",)
+# of a telephone's pictures: noise, and JPEG quality
+_PHONE, _QUALITY = {**CAMERA, "demosaic": "malvar", "shot": (1e-3, 4e-3), "read": (3e-3, 1e-2)}, 85
 # σ that RENOIR's noise is amplified to, in units of 1/255, and by how much at most
 _STRONG_SIGMA, _MOST = 27, 4
 
@@ -79,6 +85,8 @@ def split(target: str) -> tuple[list[str], list[str]]:
     names = sorted(path.name for path in (folder_of(target) / "noisy").iterdir())
     if target.startswith("renoir"):
         held_out = {name for name in names if int(name[:2]) >= 17}
+    elif target == "phone":
+        held_out = {name for name in names if name.startswith(("GOPR0384", "GOPR0477"))}
     else:
         scenes = sorted({_scene(name) for name in names})
         chosen = set(scenes[::4])
@@ -134,7 +142,32 @@ def _louder(noisy: Path, clean: Path) -> Made:
     return truth + factor * noise, truth
 
 
-_MAKERS = {"camera": _camera, "indoor": _indoor, "renoir-strong": _amplified}
+def _phone() -> Iterator[tuple[str, Callable[[], Made]]]:
+    """Sharp frames of GoPro as a telephone would show them that takes part of the noise away."""
+    for number, path in enumerate(sorted((DATA / "gopro" / "sharp").iterdir())):
+        yield path.stem, partial(_photographed, path, number)
+
+
+def _photographed(path: Path, number: int) -> Made:
+    noisy, clean = (_processed(image) for image in _developed(path, number, _PHONE))
+    return images.to_tensor(images.through_jpeg(images.to_pixels(noisy), _QUALITY)), clean
+
+
+def _processed(image: Tensor) -> Tensor:
+    """Colour is smoothed, weak detail of brightness made weaker still, and all of it sharpened."""
+    brightness = image.mean(1, keepdim=True)
+    color = _blurred(image - brightness, 2.0)
+    smooth = _blurred(brightness, 1.2)
+    detail = brightness - smooth
+    kept = detail * (1 - 0.5 * torch.exp(-(detail / 0.05).square()))
+    return (smooth + 1.5 * kept + color).clamp(0, 1)
+
+
+def _blurred(image: Tensor, sigma: float) -> Tensor:
+    return gaussian_blur(image, [2 * math.ceil(3 * sigma) + 1] * 2, [sigma] * 2)
+
+
+_MAKERS = {"camera": _camera, "indoor": _indoor, "renoir-strong": _amplified, "phone": _phone}
 
 
 if __name__ == "__main__":

@@ -196,7 +196,7 @@ def results() -> dict[str, dict[str, Any]]:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--targets", default=",".join((*STUDY.TARGETS, *STUDY.STRONG)))
+    parser.add_argument("--targets", default=",".join((*STUDY.TARGETS, *STUDY.STRONG, *STUDY.NEW)))
     parser.add_argument("--starts", default=",".join(STARTS))
     given = parser.parse_args()
     run(given.targets.split(","), given.starts.split(","))

@@ -34,7 +34,7 @@ def test_few_photos(count: int, tmp_path: Path, command: Command) -> None:
         code, out, err = command("adapt", "photos", "-o", "out", "--from", start, *SHORT)
         assert code == 0, err
         page = (tmp_path / "out" / "report.html").read_text("utf-8")
-        sentence = "that adaptation saw, too, as there were no others to judge."
+        sentence = "that adaptation saw, too, as there were no others to judge: "
         assert sentence in out
         assert sentence in page
     assert f"Only {count} usable: too few to adapt to" in out
