@@ -33,7 +33,7 @@ from noiseda.evaluation import protocol
 from noiseda.files import write_whole
 from noiseda.judgement import Judging, Risk, judge, network_offset
 from noiseda.measurement import evenly, has_mean, matched_options, survey
-from noiseda.networks import RestorationNetwork
+from noiseda.networks import RestorationNetwork, interpolate
 from noiseda.restoration import Restorer
 from noiseda.training import is_finished
 
@@ -79,20 +79,9 @@ def candidates(target: str, origin: str) -> Iterator[tuple[str, RestorationNetwo
         return
     name, adapted = direction
     for share in (-0.3, 0.5, 2.0):
-        yield f"start + {share:g} ({name} - start)", mixed(start, adapted, share)
+        yield f"start + {share:g} ({name} - start)", interpolate(start, adapted, share)
     for amount in (0.05,):
         yield f"start + {amount:g} random", shaken(start, amount)
-
-
-def mixed(
-    start: RestorationNetwork, adapted: RestorationNetwork, share: float
-) -> RestorationNetwork:
-    """Weights on the line through both networks, at `share` of the way."""
-    network = copy.deepcopy(start)
-    with torch.no_grad():
-        for weight, other in zip(network.parameters(), adapted.parameters(), strict=True):
-            weight += share * (other - weight)
-    return network
 
 
 def shaken(start: RestorationNetwork, amount: float) -> RestorationNetwork:

@@ -48,7 +48,7 @@ def off(known: list[Row]) -> str:
 
 
 def apart(known: list[Row]) -> dict[str, list[Row]]:
-    """Trainings as they came, and networks spoiled on purpose (`run.mixed`, `run.shaken`)."""
+    """Trainings as they came, and networks spoiled on purpose (`interpolate`, `run.shaken`)."""
     spoiled = [row for row in known if row[1].startswith("start + ")]
     return {"trainings": [row for row in known if row not in spoiled], "spoiled networks": spoiled}
 

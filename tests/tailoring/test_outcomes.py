@@ -18,6 +18,8 @@ from noiseda.errors import RunError
 from noiseda.tailoring import Look, look, tailor
 from noiseda.tailoring.folder import State
 from noiseda.tailoring.look import read_look, split
+from noiseda.tailoring.plan import Given
+from noiseda.tailoring.results import adapted_model, keep_model
 from tests.end_to_end.conftest import Command
 from tests.tailoring.conftest import SHORT, write
 
@@ -137,6 +139,24 @@ def test_what_is_kept(
         assert ("The start model is kept." in where) == (kept == "start")
         assert f"Judged without ground truth on {ground}." in where
     assert ("kept_by" in info.provenance) == (kept == "start")
+
+
+@pytest.mark.parametrize(("count", "expected"), [(3, 0.1), (4, 0.2)])
+def test_very_few_photos_go_half_of_the_way(count: int, expected: float, tmp_path: Path) -> None:
+    photos = write(tmp_path / "photos", *(f"{number}.png" for number in range(count)))
+    start, adapted = (changed(tmp_path / f"{n}.safetensors", s) for n, s in enumerate((0, 0.2)))
+    (tmp_path / "run").mkdir()
+    adapted.rename(tmp_path / "run" / "model.safetensors")
+    given = Given(photos, start, *open_model(start), 0)
+    network, info = adapted_model(given, look(photos, given.info), tmp_path / "run")
+    keep_model(given, tmp_path, network, info, better=True)
+    kept, told = open_model(tmp_path / "model.safetensors")
+    for model in (network, kept):
+        *_, last = model.parameters()
+        assert float(last[0].detach()) == pytest.approx(expected)
+    assert told.provenance.get("share_of_adaptation") == (0.5 if count == 3 else None)
+    *_, untouched = given.network.parameters()
+    assert float(untouched[0].detach()) == 0
 
 
 def test_photos_that_are_gone(start: Path, photos: Path, tmp_path: Path) -> None:

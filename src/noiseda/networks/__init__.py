@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any, get_args
 
 from noiseda.errors import OptionError, did_you_mean
+from noiseda.networks.averaging import interpolate
 from noiseda.networks.blind_spot import BlindSpot
 from noiseda.networks.library import MissingExtraError
 from noiseda.networks.recognition import recognise
@@ -28,6 +29,7 @@ __all__ = [
     "UNet",
     "build",
     "check",
+    "interpolate",
     "macs",
     "recognise",
     "sizes",

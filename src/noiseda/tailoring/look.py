@@ -44,6 +44,11 @@ class Look:
     held_out: list[str]
 
     @property
+    def few(self) -> bool:
+        """Whether there are too few photos to make a model for others."""
+        return self.usable < _SPARE
+
+    @property
     def spared(self) -> bool:
         """Whether any photos are kept back."""
         return not set(self.training) & set(self.held_out)
@@ -102,7 +107,8 @@ def look(photos: Path, info: ModelInfo) -> Look:
     if held_out == training:
         told.append(
             f"With fewer than {_SPARE} usable photos none can be kept back: the result is judged "
-            "on the photos it has learned from, which is less sure."
+            "on the photos it has learned from, which is less sure, and goes only half of the way "
+            "from the start model, so that other photos lose little."
         )
     return Look(found, len(usable), told, training, held_out)
 

@@ -1,4 +1,4 @@
-"""What comes after training: the verdict, the restored photos, the report."""
+"""What comes after training: the model, the verdict, the restored photos, the report."""
 
 from __future__ import annotations
 
@@ -11,25 +11,65 @@ from pathlib import Path
 import numpy as np
 
 from noiseda import images
-from noiseda.checkpoint import open_model
+from noiseda.checkpoint import ModelInfo, open_model, save
 from noiseda.console import progress_bar
 from noiseda.errors import ImageError, RunError
 from noiseda.judgement import Judging, Risk, Verdict, judge, network_offset
 from noiseda.measurement import evenly, has_mean, matched_options
-from noiseda.networks import RestorationNetwork
+from noiseda.networks import RestorationNetwork, interpolate
 from noiseda.report import write_report
 from noiseda.restoration import Restorer, load, plan_jobs, restore_files
 from noiseda.tailoring.folder import MODEL, RESTORED, WORK, State
 from noiseda.tailoring.look import Look
 from noiseda.tailoring.plan import Given
-from noiseda.tailoring.tasks import WAYS
+from noiseda.tailoring.tasks import ADAPTED, WAYS
 from noiseda.tailoring.telling import report_of, shown_names
 
 # fewer photos than these decide by chance; then photos that were learned from are judged, too, up
 # to so many in all. Of these the estimate was not found to be more favourable (studies/adapt)
 _FEW, _MOST = 8, 16
+# of the way from the start, of very few photos
+_SHARE = 0.5
 # that tell what the start model takes for the mean of their noise
 _TELLING = 24
+
+
+def adapted_model(given: Given, seen: Look, run: Path) -> tuple[RestorationNetwork, ModelInfo]:
+    """What training made of the start; of very few photos, what lies half-way between both: most
+    of the gain on these, and hardly any loss on others (studies/adapt)."""
+    network, info = open_model(run)
+    if seen.few:
+        network = interpolate(given.network, network, _SHARE)
+        info = info.model_copy(
+            update={"provenance": {**info.provenance, "share_of_adaptation": _SHARE}}
+        )
+    return network, info
+
+
+def keep_model(
+    given: Given, folder: Path, adapted: RestorationNetwork, info: ModelInfo, better: bool
+) -> None:
+    """Write the folder's model: the adapted one if it is better, else the start; then, of tasks
+    that cannot be judged, the adapted one beside it.
+
+    Raises:
+        ModelFileError: it cannot be written.
+    """
+    if better or not WAYS[given.info.task].judged:
+        _write(folder / (MODEL if better else ADAPTED), adapted, info, {})
+    if not better:
+        _write(folder / MODEL, given.network, given.info, {"kept_by": "noiseda adapt"})
+
+
+def _write(path: Path, network: RestorationNetwork, info: ModelInfo, more: dict[str, str]) -> None:
+    save(
+        path,
+        network,
+        task=info.task,
+        recipe=info.recipe,
+        scores=info.scores,
+        provenance={**info.provenance, **more},
+    )
 
 
 def judged(given: Given, seen: Look, adapted: RestorationNetwork) -> Verdict:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from noiseda.checkpoint import open_model, save
+from noiseda.checkpoint import open_model
 from noiseda.errors import DataError, ModelFileError, OptionError
 from noiseda.images.library import shown
 from noiseda.judgement import Verdict
@@ -24,15 +24,13 @@ from noiseda.tailoring.folder import (
     WORK,
     State,
     begun,
-    keep,
     remove_leftovers,
     unwritable,
 )
 from noiseda.tailoring.look import Look, is_odd, look, read_look
 from noiseda.tailoring.plan import FEWEST_STEPS, Given, recipe_for, within
 from noiseda.tailoring.preview import Preview, pieces
-from noiseda.tailoring.results import judged, report, restored
-from noiseda.tailoring.tasks import ADAPTED, WAYS
+from noiseda.tailoring.results import adapted_model, judged, keep_model, report, restored
 from noiseda.tailoring.telling import outcome
 from noiseda.training import is_finished, resume, train
 from noiseda.training.folder import RECIPE, reserved
@@ -114,13 +112,16 @@ def tailor(
         given = replace(given, seed=state.seed)
         with timed("adapting", state, folder):
             _adapt(given, seen, folder, state, say)
-        adapted, _ = open_model(folder / RUN)
+        adapted, info = adapted_model(given, seen, folder / RUN)
         with timed("judging", state, folder):
             # decided once
             verdict = Verdict(**state.verdict) if state.verdict else judged(given, seen, adapted)
             state.verdict = asdict(verdict)
         say(outcome(given.info.task, verdict))
-        _keep_model(given, folder, verdict, state, say)
+        state.kept = "adapted" if verdict.worth_keeping else "start"
+        if not verdict.worth_keeping:
+            say("The start model is kept.")
+        keep_model(given, folder, adapted, info, verdict.worth_keeping)
         with timed("restoring", state, folder):
             count, failed = restored(photos, folder)
         report(given, seen, adapted, folder, state, verdict)
@@ -229,17 +230,3 @@ def _adapt(given: Given, seen: Look, folder: Path, state: State, say: Say) -> No
         if not (result.finished or budget.over):
             raise KeyboardInterrupt
     state.adapted = True
-
-
-def _keep_model(given: Given, folder: Path, verdict: Verdict, state: State, say: Say) -> None:
-    state.kept = "adapted" if verdict.worth_keeping else "start"
-    if verdict.worth_keeping:
-        keep(folder / MODEL, (folder / RUN / MODEL).read_bytes())
-        return
-    say("The start model is kept.")
-    info = given.info
-    if not WAYS[info.task].judged:
-        keep(folder / ADAPTED, (folder / RUN / MODEL).read_bytes())
-    provenance = {**info.provenance, "kept_by": "noiseda adapt"}
-    save(folder / MODEL, given.network, task=info.task, recipe=info.recipe, scores=info.scores,
-         provenance=provenance)  # fmt: skip
