@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from noiseda import degradations, images, networks
-from noiseda.judgement import Judging, Risk, Verdict, judge, risk
+from noiseda.judgement import Judging, Risk, Verdict, judge, kept_share, risk
 from noiseda.random import generator
 from tests.conftest import photo
 
@@ -111,6 +111,19 @@ def test_the_error_of_a_biased_start_is_not_taken_for_that_of_a_good_one() -> No
     assert found.least.mean() < 0.25 * before
     assert found.error == pytest.approx(before, rel=0.1)
     assert judge([found]).change == pytest.approx(10 * np.log10(before / after), rel=0.1)
+
+
+def test_what_is_kept_of_the_noise() -> None:
+    """Of white noise a mean over n pixels keeps 1/n; of coarse noise it keeps more."""
+    clean = photo(200, 300)
+    options = {"brightness": [0.5], "sigma": [[10.0] * 3], "correlation": [[[1.0]]]}
+    coarse = {**options, "correlation": MATCHED["correlation"]}
+    network = nn.Conv2d(3, 3, 3, padding=1, padding_mode="reflect", groups=3, bias=False)
+    torch.nn.init.constant_(network.weight, 1 / 9)
+    shares = [kept_share(network, [clean] * 3, noise) for noise in (options, coarse)]
+    # (1 + 4·0.4 + 4·0.1) / 9 in the middle of the coarse one
+    assert shares == [pytest.approx(1 / 9, abs=0.02), pytest.approx(3 / 9, abs=0.03)]
+    assert kept_share(nn.Identity(), [clean], options) == pytest.approx(1, abs=1e-3)
 
 
 def test_where_noise_is_cut_off_nothing_is_judged() -> None:

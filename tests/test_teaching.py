@@ -88,7 +88,7 @@ def test_each_round_is_taught_by_the_network_as_it_is_then(
     prepared = prepare(recipe)
     folder = tmp_path / "run"
     folder.mkdir()
-    teaching = Teaching(prepared.module.objective, prepared.samples, recipe.steps, folder)
+    teaching = Teaching(prepared.module, prepared.samples, recipe.steps, folder)
     assert teaching.starts == [0, 3]
     assert teaching.begin(0, prepared.module, None) == 3
     first = (folder / FOLDER / "0.bin").read_bytes()
@@ -112,8 +112,7 @@ def test_interrupted_targets_go_on(recipe_file: Path, tmp_path: Path) -> None:
     def teaching(folder: str) -> tuple[Teaching, Any]:
         (tmp_path / folder).mkdir(exist_ok=True)
         prepared = prepare(recipe)
-        objective = prepared.module.objective
-        made = Teaching(objective, prepared.samples, recipe.steps, tmp_path / folder)
+        made = Teaching(prepared.module, prepared.samples, recipe.steps, tmp_path / folder)
         return made, prepared.module
 
     whole, module = teaching("whole")
@@ -149,7 +148,7 @@ def test_interrupted_targets_go_on(recipe_file: Path, tmp_path: Path) -> None:
 def test_crops_of_targets_are_those_of_the_photos(recipe_file: Path, tmp_path: Path) -> None:
     recipe = recipe_of(recipe_file)
     prepared = prepare(recipe)
-    teaching = Teaching(prepared.module.objective, prepared.samples, recipe.steps, tmp_path)
+    teaching = Teaching(prepared.module, prepared.samples, recipe.steps, tmp_path)
     # "targets" that are the photos themselves
     prepared.module.objective.teach = lambda restorer, photo: photo
     teaching.begin(0, prepared.module, None)
@@ -196,7 +195,7 @@ def warmed(recipe_file: Path, tmp_path: Path, spread: float) -> tuple[Any, Teach
     recipe = recipe_of(recipe_file, objective={"warm_up": 0.5})
     prepared = prepare(recipe)
     draw_weights(prepared.module, spread)
-    teaching = Teaching(prepared.module.objective, prepared.samples, recipe.steps, tmp_path)
+    teaching = Teaching(prepared.module, prepared.samples, recipe.steps, tmp_path)
     assert teaching.begin(0, prepared.module, None) == 3
     # over the clean images as they are, the noise of the photos
     assert isinstance(prepared.samples.degradation, Matched)
@@ -204,11 +203,28 @@ def warmed(recipe_file: Path, tmp_path: Path, spread: float) -> tuple[Any, Teach
     return prepared, teaching
 
 
-def test_weak_noise_needs_no_warm_up(recipe_file: Path, tmp_path: Path) -> None:
+def test_weak_noise_that_the_network_leaves_needs_a_warm_up(
+    recipe_file: Path, tmp_path: Path
+) -> None:
+    """A network of zeros changes nothing."""
     noisy_photos(tmp_path / "real", 10)
     recipe = recipe_of(recipe_file, objective={"warm_up": 0.5})
     prepared = prepare(recipe)
-    teaching = Teaching(prepared.module.objective, prepared.samples, recipe.steps, tmp_path)
+    draw_weights(prepared.module, 0)
+    made = Teaching(prepared.module, prepared.samples, recipe.steps, tmp_path)
+    assert made.starts == [3, 4]
+    found = json.loads((tmp_path / FOLDER / "noise.json").read_text())
+    assert (found["strong"], found["kept"]) == (False, pytest.approx(1))
+    # a run that goes on decides alike, though the network is another one
+    draw_weights(prepared.module, 0.3)
+    assert Teaching(prepared.module, prepared.samples, recipe.steps, tmp_path).starts == [3, 4]
+
+
+def test_hardly_any_noise_needs_no_warm_up(recipe_file: Path, tmp_path: Path) -> None:
+    noisy_photos(tmp_path / "real", 1.5)
+    recipe = recipe_of(recipe_file, objective={"warm_up": 0.5})
+    prepared = prepare(recipe)
+    teaching = Teaching(prepared.module, prepared.samples, recipe.steps, tmp_path)
     assert teaching.starts == [0, 3]
     teaching.begin(0, prepared.module, None)
     assert isinstance(prepared.samples.degradation, Gaussian)
@@ -274,7 +290,7 @@ def test_a_warm_up_needs_clean_images(recipe_file: Path, tmp_path: Path) -> None
         )
 
 
-@pytest.mark.parametrize(("sigma", "starts"), [(30, [3, 4]), (10, [0, 3])])
+@pytest.mark.parametrize(("sigma", "starts"), [(30, [3, 4]), (1.5, [0, 3])])
 def test_after_a_warm_up_the_photos_show_what_is_learned(
     recipe_file: Path, tmp_path: Path, sigma: float, starts: list[int]
 ) -> None:
@@ -283,7 +299,7 @@ def test_after_a_warm_up_the_photos_show_what_is_learned(
     recipe = recipe_of(recipe_file, objective=objective, **{"data.enlarge": [1, 3]})
     prepared = prepare(recipe)
     source = prepared.samples.stores["clean"]
-    teaching = Teaching(prepared.module.objective, prepared.samples, recipe.steps, tmp_path)
+    teaching = Teaching(prepared.module, prepared.samples, recipe.steps, tmp_path)
     assert teaching.starts == starts
     if starts[0]:
         teaching.begin(0, prepared.module, None)

@@ -113,8 +113,8 @@ def _seconds_of_targets(prepared: Prepared, folder: Path) -> float:
     if not objective.rounds:
         return 0.0
     steps = prepared.recipe.steps
-    wanted = Teaching(objective, prepared.samples, steps, folder)
-    tried = Teaching(objective, prepared.samples, steps, folder, most=_WINDOWS)
+    wanted = Teaching(prepared.module, prepared.samples, steps, folder)
+    tried = Teaching(prepared.module, prepared.samples, steps, folder, most=_WINDOWS)
     tried.begin(0, prepared.module, None)
     share = len(wanted.starts) * len(wanted.windows) / len(tried.windows)
     return share * teaching_seconds(folder)

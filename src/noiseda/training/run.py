@@ -155,7 +155,7 @@ def _fit(
         validate = Validate(prepared.validation, recipe.every(recipe.training.validate_every), bar)
     teaching = None
     if module.objective.rounds:
-        teaching = Teaching(module.objective, prepared.samples, recipe.steps, folder)
+        teaching = Teaching(module, prepared.samples, recipe.steps, folder)
     step = int(checkpoint.stem) if checkpoint else 0
     while True:
         stop = teaching.begin(step, module, checkpoint) if teaching else recipe.steps

@@ -13,7 +13,6 @@ import torch
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
 from noiseda import images, runtime
-from noiseda.adaptation import Objective
 from noiseda.console import progress_bar
 from noiseda.data import (
     TrainingSamples,
@@ -41,7 +40,7 @@ class Teaching:
     made only the rest is made then.
 
     Args:
-        objective: what makes the targets.
+        module: of the run, as it begins; its objective makes the targets.
         samples: the run's; its photos are replaced by windows of them when a round begins.
         steps: of the whole run.
         folder: the run folder.
@@ -50,7 +49,7 @@ class Teaching:
 
     def __init__(
         self,
-        objective: Objective,
+        module: TrainingModule,
         samples: TrainingSamples,
         steps: int,
         folder: Path,
@@ -58,14 +57,14 @@ class Teaching:
     ) -> None:
         photos = samples.stores["real"]
         assert photos is not None
-        self.objective = objective
+        self.objective = objective = module.objective
         self.samples = samples
         self.photos = photos
         # each process of a run on several devices makes its own, at the same time
         rank = rank_zero_only.rank or 0
         self.folder = folder / FOLDER / (f"rank-{rank}" if rank else "")
         first = round(objective.warm_up * steps) if most is None else 0
-        self.warm_up = self._warm_up(first) if first else None
+        self.warm_up = self._warm_up(module, first) if first else None
         if self.warm_up is None:
             first = 0
         rounds = range(objective.rounds)
@@ -76,10 +75,10 @@ class Teaching:
             photos.shapes, most or objective.windows, SIZE, samples.seed
         )
 
-    def _warm_up(self, until: int) -> WarmUp | None:
+    def _warm_up(self, module: TrainingModule, until: int) -> WarmUp | None:
         """None if the photos' noise is not worth one."""
         try:
-            found = WarmUp(self.samples, self.photos, until, self.folder)
+            found = WarmUp(module.averaged, self.samples, self.photos, until, self.folder)
         except OSError as error:
             raise self._unwritable(error) from None
         return found if found.worthwhile else None

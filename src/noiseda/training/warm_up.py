@@ -12,35 +12,43 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from noiseda import degradations
 from noiseda.console import progress_bar
 from noiseda.data import Store, TrainingSamples
 from noiseda.files import write_whole
-from noiseda.judgement import Judging, Verdict, judge
-from noiseda.measurement import evenly, is_strong, matched_options
+from noiseda.judgement import Judging, Verdict, judge, kept_share
+from noiseda.measurement import evenly, is_faint, is_rough, is_strong, matched_options
 from noiseda.training.module import TrainingModule
 from noiseda.training.sources import measured_noise
 
 _NOISE, _START, VERDICT = "noise.json", "start.pt", "verdict.json"
 # photos that the judge sees
 _JUDGED = 8
+# of the noise, from which on a network leaves it: white noise of σ 0 to 75 is what the start of
+# studies/adaptation knows, of RENOIR's it keeps 0.08, of what a telephone has processed 0.86
+_MOST_KEPT = 0.5
 
 
 class WarmUp:
-    """Measured noise over the clean images, where it is strong and the judge has not refused it.
+    """Measured noise over the clean images, where it is strong or unknown to the network, and the
+    judge has not refused it.
 
-    Where noise is strong, what a network knows of noise decides; where it is weak, what it knows of
-    content does, and from the photos' correlated noise over the source's textures it learns to
-    leave both alone. The judge does not see that, as it believes in the same measured noise
-    (studies/adaptation).
+    Where noise is strong, or such that the network leaves most of it, what it knows of noise
+    decides: from restorations that are hardly better than the photos it would learn to leave it.
+    Else what it knows of content does, and from the photos' correlated noise over the source's
+    textures it learns to leave both alone. The judge does not see that, as it believes in the same
+    measured noise (studies/adaptation).
 
     What is measured and decided is kept in the folder, so that a continued run goes on alike.
 
     Attributes:
-        worthwhile: whether the photos' noise is strong.
+        worthwhile: whether the photos' noise is strong, or well measured and mostly left by the
+            network.
 
     Args:
+        network: as the run begins.
         samples: the run's; their degradation is replaced.
         photos: to measure and to judge on.
         until: step at which the warm-up ends.
@@ -51,7 +59,14 @@ class WarmUp:
         OSError: the folder cannot be written.
     """
 
-    def __init__(self, samples: TrainingSamples, photos: Store, until: int, folder: Path) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        samples: TrainingSamples,
+        photos: Store,
+        until: int,
+        folder: Path,
+    ) -> None:
         self.samples = samples
         self.photos = photos
         self.until = until
@@ -60,11 +75,15 @@ class WarmUp:
         path = folder / _NOISE
         if not path.is_file():
             noise = measured_noise(photos)
-            found = {"strong": is_strong(noise), "matched": matched_options(noise)}
+            options = matched_options(noise)
+            strong, kept = is_strong(noise), None
+            if not strong and not is_rough(noise) and not is_faint(noise):
+                kept = kept_share(network, self._chosen(), options)
+            found = {"strong": strong, "kept": kept, "matched": options}
             folder.mkdir(parents=True, exist_ok=True)
             write_whole(path, json.dumps(found).encode())
         found = json.loads(path.read_text())
-        self.worthwhile: bool = found["strong"]
+        self.worthwhile: bool = found["strong"] or (found["kept"] or 0.0) > _MOST_KEPT
         self._options: dict[str, Any] = found["matched"]
         self._measured = degradations.build("matched", **self._options)
 
@@ -108,10 +127,14 @@ class WarmUp:
         start.load_state_dict({name.removeprefix(prefix): v for name, v in weights.items()})
         judging = Judging(start, module.averaged, self._options)
         risks = []
-        chosen = evenly(range(len(self.photos)), _JUDGED)
         with progress_bar("photos") as bar:
+            chosen = self._chosen()
             task = bar.add_task("judging the warm-up", total=len(chosen), note="")
-            for index in chosen:
-                risks.append(judging.risk(np.asarray(self.photos[index])))
+            for photo in chosen:
+                risks.append(judging.risk(photo))
                 bar.advance(task)
         return judge([risk for risk in risks if risk is not None])
+
+    def _chosen(self) -> list[np.ndarray]:
+        """The photos that are looked at."""
+        return [np.asarray(self.photos[n]) for n in evenly(range(len(self.photos)), _JUDGED)]
