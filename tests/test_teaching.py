@@ -184,6 +184,9 @@ def draw_weights(module: torch.nn.Module, spread: float) -> list[torch.Tensor]:
 
 
 def noisy_photos(folder: Path, sigma: float) -> None:
+    """In place of what is there, which is textured."""
+    for path in folder.iterdir():
+        path.unlink()
     noise = np.random.default_rng(0).normal(0, sigma, (2, 128, 128, 3))
     for number, values in enumerate(128 + noise):
         images.write(folder / f"{number}.png", values.clip(0, 255).astype(np.uint8))
@@ -218,6 +221,55 @@ def test_weak_noise_that_the_network_leaves_needs_a_warm_up(
     # a run that goes on decides alike, though the network is another one
     draw_weights(prepared.module, 0.3)
     assert Teaching(prepared.module, prepared.samples, recipe.steps, tmp_path).starts == [3, 4]
+
+
+def test_a_warm_up_without_clean_images(recipe_file: Path, tmp_path: Path) -> None:
+    """It shows restorations, shrunk; and goes on alike after an interruption."""
+
+    class Stop(lightning.Callback):
+        def on_train_batch_end(self, trainer: lightning.Trainer, *_: Any) -> None:
+            if trainer.global_step == 2:
+                raise KeyboardInterrupt
+
+    noisy_photos(tmp_path / "real", 10)
+    objective = {"warm_up": 0.5, "content": "photos", "warm_up_content": "photos"}
+    recipe = recipe_of(recipe_file, objective=objective, **{"data.clean": []})
+    prepared = prepare(recipe)
+    draw_weights(prepared.module, 0)
+    teaching = Teaching(prepared.module, prepared.samples, recipe.steps, tmp_path)
+    assert teaching.begin(0, prepared.module, None) == 3
+    samples = prepared.samples
+    assert "taught" not in samples[0]
+    shown = samples.stores["clean"]
+    assert shown is not None
+    assert shown.shapes == [(128, 128)] * 2
+    assert isinstance(samples.degradation, Matched)
+    # noise is averaged
+    assert float(samples[0]["clean"].std()) < 0.5 * float(images.to_tensor(shown[0]).std())
+    assert teaching.begin(3, prepared.module, None) == 4
+    assert "taught" in samples[0]
+    assert not (tmp_path / FOLDER / "-1.bin").exists()
+    train(recipe, tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe, tmp_path / "broken", callbacks=[Stop()])
+    resume(tmp_path / "broken")
+    models = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("whole", "broken")]
+    assert models[0] == models[1]
+    assert len(list((tmp_path / "whole" / FOLDER).glob("*[0-9].json"))) == 3
+
+
+def test_a_network_that_takes_the_noise_away_needs_no_warm_up(
+    recipe_file: Path, tmp_path: Path
+) -> None:
+    noisy_photos(tmp_path / "real", 30)
+    objective = {"warm_up": 0.5, "content": "photos", "warm_up_content": "photos"}
+    recipe = recipe_of(recipe_file, objective=objective, **{"data.clean": []})
+    prepared = prepare(recipe)
+    (tmp_path / FOLDER).mkdir()
+    content = json.dumps({"strong": False, "kept": 0.1, "matched": {}})
+    (tmp_path / FOLDER / "noise.json").write_text(content)
+    teaching = Teaching(prepared.module, prepared.samples, recipe.steps, tmp_path)
+    assert teaching.starts == [0, 3]
 
 
 def test_hardly_any_noise_needs_no_warm_up(recipe_file: Path, tmp_path: Path) -> None:

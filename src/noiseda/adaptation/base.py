@@ -42,9 +42,11 @@ class Objective(nn.Module):
             soon as there are some.
         shrink: by which factor at most the "taught" images are shrunk where they are "clean" ones.
         warm_up: share of the training before the first round, in which the network learns from
-            synthetic pairs with the photos' measured noise, if that is strong; it goes on from
-            there if that is judged to have made it better, without ground truth, and else from
-            where it was before.
+            synthetic pairs with the photos' measured noise, if that is strong or one that it
+            leaves; it goes on from there if that is judged to have made it better, without ground
+            truth, and else from where it was before.
+        warms_with_photos: whether those pairs show the photos' restorations, shrunk, instead of the
+            source; then it is only for noise that the network leaves, and nothing is judged.
     """
 
     needs: ClassVar[tuple[str, ...]] = ("clean", "synthetic")
@@ -54,6 +56,7 @@ class Objective(nn.Module):
     from_source: bool = True
     shrink: float = 1.0
     warm_up: float = 0.0
+    warms_with_photos: bool = False
 
     @property
     def required(self) -> tuple[str, ...]:
@@ -63,7 +66,7 @@ class Objective(nn.Module):
     @property
     def needs_source(self) -> bool:
         """Whether the source's images are needed, be it only before the first targets are made."""
-        return self.from_source or self.warm_up > 0
+        return self.from_source or (self.warm_up > 0 and not self.warms_with_photos)
 
     @property
     def patch_multiple(self) -> int:

@@ -117,14 +117,18 @@ class TwoScale(Objective):
             learns from them that there is none; shrunk ones have some.
         distill, renoise: weights of the two terms.
         warm_up: share of the training in which the network first learns the photos' noise, if that
-            is strong (σ above 20 of 255), from synthetic pairs with noise as it was measured in
-            them. Where that makes it better, as judged without ground truth, it goes on from there,
-            with such noise; else from where it was, with the recipe's degradation. The warm-up's
-            pairs show the source, whatever `content` says of those after it.
+            is strong (σ above 20 of 255), or if it is evenly strong and the network leaves more
+            than half of it, from synthetic pairs with noise as it was measured in them. Where that
+            makes it better, as judged without ground truth, it goes on from there, with such noise;
+            else from where it was, with the recipe's degradation.
+        warm_up_content: what the pairs of the warm-up show: the "source", whatever `content` says
+            of those after it; or the "photos": the network's restorations, shrunk to a quarter to
+            half, where what it has left of the noise is averaged. Nobody needs clean images then;
+            there is a warm-up for noise alone that the network leaves, and no judgement after it.
         value_range: range in which the losses are computed, see `Vanilla`.
 
     Raises:
-        OptionError: `shrink` without the photos' content.
+        OptionError: `shrink`, or the photos in the warm-up, without the photos' content.
     """
 
     needs = ("clean", "synthetic", "real", "taught")
@@ -139,6 +143,7 @@ class TwoScale(Objective):
         distill: Weight = 1.0,
         renoise: Weight = 1.0,
         warm_up: Annotated[float, Field(ge=0, le=0.9)] = 0.0,
+        warm_up_content: Literal["source", "photos"] = "source",
         value_range: ValueRange = "unit",
     ) -> None:
         super().__init__()
@@ -147,7 +152,13 @@ class TwoScale(Objective):
                 "objective 'two-scale': shrink is of the photos' content; leave it out, or give "
                 "content: photos"
             )
+        if content == "source" and warm_up_content == "photos":
+            raise OptionError(
+                "objective 'two-scale': warm_up_content: photos goes with content: photos; give "
+                "both, or neither"
+            )
         self.shrink = shrink
+        self.warms_with_photos = warm_up_content == "photos"
         self.warm_up = warm_up
         self.threshold = threshold
         self.rounds = rounds

@@ -8,7 +8,7 @@ noisy = degradations.build("matched", **matched_options(noise))(clean, generator
 
 from __future__ import annotations
 
-from noiseda.measurement.advice import has_mean, hints, is_faint, is_rough, is_strong, novelty
+from noiseda.measurement.advice import has_mean, hints, is_faint, is_strong, novelty
 from noiseda.measurement.noise import Noise, measure
 from noiseda.measurement.sampling import matched_options
 from noiseda.measurement.survey import Survey, evenly, survey
@@ -20,7 +20,6 @@ __all__ = [
     "has_mean",
     "hints",
     "is_faint",
-    "is_rough",
     "is_strong",
     "matched_options",
     "measure",

@@ -126,7 +126,7 @@ def novelty(noise: Noise | None, recipe: Mapping[str, Any] | None) -> list[str]:
             f"There is little noise (σ {noise.overall:.1f} of 255): little to gain, adaptation is "
             "unlikely to help."
         )
-    if is_rough(noise):
+    if _rough(noise):
         told.append(
             "In most photos even the flat areas are not equally noisy, so the measured noise is "
             "rough: with fine texture everywhere it is an upper bound; if the camera denoises, "
@@ -144,12 +144,6 @@ def is_strong(noise: Noise) -> bool:
     """Whether what a network knows of noise counts for more than what it knows of content (see
     studies/adaptation)."""
     return noise.overall > _STRONG
-
-
-def is_rough(noise: Noise) -> bool:
-    """Whether the photos are unevenly noisy even where they are flat, so that what was measured of
-    their noise is not to be relied on: the camera has denoised, or texture was taken for noise."""
-    return noise.uneven > noise.photos / 2
 
 
 def _compared(noise: Noise, recipe: Mapping[str, Any] | None) -> list[str]:
@@ -184,7 +178,7 @@ def _names(degradation: Mapping[str, Any]) -> list[str]:
 
 
 def _grain(noise: Noise, trained: Known) -> str:
-    if is_rough(noise):
+    if _rough(noise):
         return "Whether its grain is new to the model cannot be told: texture has grain, too."
     here, (least, most) = noise.neighbours, trained.neighbours
     there = f"{least:.2f} to {most:.2f}" if most - least > _ALIKE else _two((least + most) / 2)
@@ -194,6 +188,10 @@ def _grain(noise: Noise, trained: Known) -> str:
         return f"Its grain is {grain} than any the model was trained on: {numbers}."
     # not that there is little to gain: what the photos show can be new to it
     return f"Its grain is known to the model: {numbers}."
+
+
+def _rough(noise: Noise) -> bool:
+    return noise.uneven > noise.photos / 2
 
 
 def _two(value: float) -> str:

@@ -55,7 +55,13 @@ class Way:
 WAYS = {
     "denoise": Way(
         "noise",
-        {"name": "two-scale", "content": "photos", "shrink": 2.0},
+        {
+            "name": "two-scale",
+            "content": "photos",
+            "shrink": 2.0,
+            "warm_up": 0.4,
+            "warm_up_content": "photos",
+        },
         {"name": "gaussian", "sigma": [0, 50]},
         judged=True,
     ),

@@ -116,7 +116,7 @@ def _seconds_of_targets(prepared: Prepared, folder: Path) -> float:
     wanted = Teaching(prepared.module, prepared.samples, steps, folder)
     tried = Teaching(prepared.module, prepared.samples, steps, folder, most=_WINDOWS)
     tried.begin(0, prepared.module, None)
-    share = len(wanted.starts) * len(wanted.windows) / len(tried.windows)
+    share = wanted.makings * len(wanted.windows) / len(tried.windows)
     return share * teaching_seconds(folder)
 
 

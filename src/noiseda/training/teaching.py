@@ -30,6 +30,8 @@ from noiseda.training.warm_up import VERDICT, WarmUp
 FOLDER = "targets"
 _PHOTOS, _WINDOWS = "photos.bin", "windows.json"
 SIZE = 256
+# the round of the warm-up, and how small restorations are shown in it
+_BEFORE, _SHRUNK = -1, (0.25, 0.5)
 
 
 class Teaching:
@@ -78,7 +80,14 @@ class Teaching:
     def _warm_up(self, module: TrainingModule, until: int) -> WarmUp | None:
         """None if the photos' noise is not worth one."""
         try:
-            found = WarmUp(module.averaged, self.samples, self.photos, until, self.folder)
+            found = WarmUp(
+                module.averaged,
+                self.samples,
+                self.photos,
+                until,
+                self.folder,
+                self.objective.warms_with_photos,
+            )
         except OSError as error:
             raise self._unwritable(error) from None
         return found if found.worthwhile else None
@@ -106,6 +115,8 @@ class Teaching:
         try:
             if self.warm_up and step < self.warm_up.until:
                 self.warm_up.begin(module)
+                if self.warm_up.of_photos:
+                    self._show_restorations(module)
                 return self.warm_up.until
             number = sum(start <= step for start in self.starts) - 1
             path = self.folder / f"{number}.bin"
@@ -126,6 +137,19 @@ class Teaching:
             # photos are as soft as photos are, and their restorations softer
             self.samples.resize = (1 / self.objective.shrink, 1.0)
         return [*self.starts, self.steps][number + 1]
+
+    def _show_restorations(self, module: TrainingModule) -> None:
+        """The warm-up's pairs are of what the network makes of the photos as the run begins."""
+        path = self.folder / f"{_BEFORE}.bin"
+        if not path.is_file():
+            self._make(path, _BEFORE, module)
+        self.samples.stores["clean"] = window_store(path, self.windows)
+        self.samples.resize = _SHRUNK
+
+    @property
+    def makings(self) -> int:
+        """How often the targets are made."""
+        return len(self.starts) + (self.warm_up is not None and self.warm_up.of_photos)
 
     def _cut(self) -> list[Window]:
         """The windows that were cut before the run was interrupted."""
@@ -153,7 +177,8 @@ class Teaching:
         photos = window_store(self.folder / _PHOTOS, self.windows)
         device = runtime.best_device()
         network = runtime.fast_layout(copy.deepcopy(module.averaged).to(device)).eval()
-        rounds = f" {number + 1}/{len(self.starts)}" if len(self.starts) > 1 else ""
+        done = number + 1 + self.makings - len(self.starts)
+        rounds = f" {done}/{self.makings}" if self.makings > 1 else ""
         with progress_bar("windows") as bar:
             task = bar.add_task(f"making targets{rounds}", total=len(photos), note="")
 
@@ -172,7 +197,7 @@ class Teaching:
 
 def teaching_seconds(folder: Path) -> float:
     """How long the targets of a run took to make, over all rounds; 0 if it has none."""
-    found = (folder / FOLDER).glob("[0-9]*.json")
+    found = (folder / FOLDER).glob("*[0-9].json")
     return sum(float(json.loads(path.read_text())["seconds"]) for path in found)
 
 

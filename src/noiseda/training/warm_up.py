@@ -19,7 +19,7 @@ from noiseda.console import progress_bar
 from noiseda.data import Store, TrainingSamples
 from noiseda.files import write_whole
 from noiseda.judgement import Judging, Verdict, judge, kept_share
-from noiseda.measurement import evenly, is_faint, is_rough, is_strong, matched_options
+from noiseda.measurement import evenly, is_faint, is_strong, matched_options
 from noiseda.training.module import TrainingModule
 from noiseda.training.sources import measured_noise
 
@@ -29,6 +29,8 @@ _JUDGED = 8
 # of the noise, from which on a network leaves it: white noise of σ 0 to 75 is what the start of
 # studies/adaptation knows, of RENOIR's it keeps 0.08, of what a telephone has processed 0.86
 _MOST_KEPT = 0.5
+# of the photos may be unevenly noisy; of PolyU, where measured noise misleads, two thirds are
+_MOST_UNEVEN = 0.2
 
 
 class WarmUp:
@@ -53,6 +55,8 @@ class WarmUp:
         photos: to measure and to judge on.
         until: step at which the warm-up ends.
         folder: for what is kept.
+        of_photos: whether its pairs show the photos; then strong noise alone is no reason for it,
+            and it is not judged.
 
     Raises:
         DataError: no photo is large enough to be measured.
@@ -66,18 +70,21 @@ class WarmUp:
         photos: Store,
         until: int,
         folder: Path,
+        of_photos: bool = False,
     ) -> None:
         self.samples = samples
         self.photos = photos
         self.until = until
         self.folder = folder
+        self.of_photos = of_photos
         self._given = samples.degradation
         path = folder / _NOISE
         if not path.is_file():
             noise = measured_noise(photos)
             options = matched_options(noise)
-            strong, kept = is_strong(noise), None
-            if not strong and not is_rough(noise) and not is_faint(noise):
+            strong = is_strong(noise) and not of_photos
+            kept = None
+            if not strong and not is_faint(noise) and noise.uneven <= _MOST_UNEVEN * noise.photos:
                 kept = kept_share(network, self._chosen(), options)
             found = {"strong": strong, "kept": kept, "matched": options}
             folder.mkdir(parents=True, exist_ok=True)
@@ -89,13 +96,15 @@ class WarmUp:
 
     def begin(self, module: TrainingModule) -> None:
         """Give the samples the measured noise; keep the weights that may be gone back to."""
+        self.samples.degradation = self._measured
+        if self.of_photos:
+            return
         path = self.folder / _START
         if not path.is_file():
             # nothing is trained before this file is there
             content = io.BytesIO()
             torch.save(module.state_dict(), content)
             write_whole(path, content.getvalue())
-        self.samples.degradation = self._measured
 
     def end(self, step: int, module: TrainingModule) -> None:
         """Decide, once, whether the run goes on from here or from before the warm-up.
@@ -106,6 +115,8 @@ class WarmUp:
                 warm-up is refused and has just ended, it gets those of before.
         """
         self.begin(module)
+        if self.of_photos:
+            return
         path = self.folder / VERDICT
         before = torch.load(self.folder / _START, map_location="cpu", weights_only=True)
         if not path.is_file():
