@@ -151,5 +151,7 @@ def test_it_says_what_is_missing() -> None:
         objective()(Identity(), images, 0.5, draws(3))
     with pytest.raises(OptionError, match="shrink is of the photos"):
         adaptation.build("two-scale", shrink=2.0)
+    with pytest.raises(OptionError, match="goes with content: photos"):
+        adaptation.build("two-scale", warm_up=0.4, warm_up_content="photos")
     with pytest.raises(OptionError, match="threshold"):
         adaptation.build("two-scale", threshold=0)

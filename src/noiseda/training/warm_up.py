@@ -114,9 +114,10 @@ class WarmUp:
             module: of the run, with the weights of the step where this is not decided yet; if the
                 warm-up is refused and has just ended, it gets those of before.
         """
-        self.begin(module)
         if self.of_photos:
+            self.samples.degradation = self._given
             return
+        self.begin(module)
         path = self.folder / VERDICT
         before = torch.load(self.folder / _START, map_location="cpu", weights_only=True)
         if not path.is_file():
