@@ -244,8 +244,10 @@ def test_a_warm_up_without_clean_images(recipe_file: Path, tmp_path: Path) -> No
     assert shown is not None
     assert shown.shapes == [(128, 128)] * 2
     assert isinstance(samples.degradation, Matched)
+    sample = samples[0]
+    assert "clean" in sample
     # noise is averaged
-    assert float(samples[0]["clean"].std()) < 0.5 * float(images.to_tensor(shown[0]).std())
+    assert float(sample["clean"].std()) < 0.5 * float(images.to_tensor(shown[0]).std())
     assert teaching.begin(3, prepared.module, None) == 4
     assert "taught" in samples[0]
     assert not (tmp_path / FOLDER / "-1.bin").exists()

@@ -40,7 +40,7 @@ def kept_share(network: nn.Module, photos: Iterable[np.ndarray], noise: Mapping[
             part = np.ascontiguousarray(photo[rows, window.left : window.left + window.width])
             noisy = images.to_tensor(part).to(device, memory_format=torch.channels_last)
             clean = restore(noisy).clamp(0, 1)
-            shift = drawn(clean, generator(number, "kept")) - clean
+            shift = drawn(clean, generator(0, number, "kept")) - clean
             moved = restore(noisy + _STEP * shift) - restore(noisy - _STEP * shift)
             power = float(shift.square().sum()) * 2 * _STEP
             shares.append(float((moved * shift).sum()) / power)

@@ -29,7 +29,7 @@ _JUDGED = 8
 # of the noise, from which on a network leaves it: white noise of σ 0 to 75 is what the start of
 # studies/adaptation knows, of RENOIR's it keeps 0.08, of what a telephone has processed 0.86
 _MOST_KEPT = 0.5
-# of the photos may be unevenly noisy; of PolyU, where measured noise misleads, two thirds are
+# of the photos may be unevenly noisy; of PolyU, where measured noise misleads, most are
 _MOST_UNEVEN = 0.2
 
 
