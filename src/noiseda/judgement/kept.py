@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from noiseda import degradations, images, runtime
-from noiseda.data import cut
+from noiseda import degradations, runtime
+from noiseda.judgement.pieces import pieces
 from noiseda.random import generator
 
 # of each photo a window of so many pixels' height and width
@@ -34,14 +34,10 @@ def kept_share(network: nn.Module, photos: Iterable[np.ndarray], noise: Mapping[
     restore = runtime.fast_layout(copy.deepcopy(network).to(device)).eval()
     drawn = degradations.build("matched", **{**noise, "scale": (1.0, 1.0), "clamp": False})
     shares = []
-    for number, photo in enumerate(photos):
-        for window in cut([photo.shape[:2]], 1, _SIZE, number):
-            rows = slice(window.top, window.top + window.height)
-            part = np.ascontiguousarray(photo[rows, window.left : window.left + window.width])
-            noisy = images.to_tensor(part).to(device, memory_format=torch.channels_last)
-            clean = restore(noisy).clamp(0, 1)
-            shift = drawn(clean, generator(0, number, "kept")) - clean
-            moved = restore(noisy + _STEP * shift) - restore(noisy - _STEP * shift)
-            power = float(shift.square().sum()) * 2 * _STEP
-            shares.append(float((moved * shift).sum()) / power)
+    for number, noisy in enumerate(pieces(photos, _SIZE, device)):
+        clean = restore(noisy).clamp(0, 1)
+        shift = drawn(clean, generator(0, number, "kept")) - clean
+        moved = restore(noisy + _STEP * shift) - restore(noisy - _STEP * shift)
+        power = float(shift.square().sum()) * 2 * _STEP
+        shares.append(float((moved * shift).sum()) / power)
     return median(shares)

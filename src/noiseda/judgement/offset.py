@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from noiseda import images, runtime
-from noiseda.data import cut
+from noiseda import runtime
+from noiseda.judgement.pieces import pieces
 
 # brightnesses from black to white
 _KNOTS = 17
@@ -47,13 +47,9 @@ def network_offset(
     device = torch.device(device) if device is not None else runtime.best_device()
     restore = runtime.fast_layout(copy.deepcopy(network).to(device)).eval()
     weight, total = np.zeros((2, 3, _KNOTS))
-    for number, photo in enumerate(photos):
-        for window in cut([photo.shape[:2]], 1, _SIZE, number):
-            rows = slice(window.top, window.top + window.height)
-            part = np.ascontiguousarray(photo[rows, window.left : window.left + window.width])
-            noisy = images.to_tensor(part).to(device, memory_format=torch.channels_last)
-            clean = restore(noisy).clamp(0, 1)
-            _add(weight, total, clean[0], (noisy - clean)[0])
+    for noisy in pieces(photos, _SIZE, device):
+        clean = restore(noisy).clamp(0, 1)
+        _add(weight, total, clean[0], (noisy - clean)[0])
     found = np.zeros_like(total)
     knots = np.arange(_KNOTS)
     for channel, known in enumerate(weight >= _FEWEST):

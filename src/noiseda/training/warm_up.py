@@ -90,7 +90,7 @@ class WarmUp:
             folder.mkdir(parents=True, exist_ok=True)
             write_whole(path, json.dumps(found).encode())
         found = json.loads(path.read_text())
-        self.worthwhile: bool = found["strong"] or (found["kept"] or 0.0) > _MOST_KEPT
+        self.worthwhile: bool = found["strong"] or (found.get("kept") or 0.0) > _MOST_KEPT
         self._options: dict[str, Any] = found["matched"]
         self._measured = degradations.build("matched", **self._options)
 
