@@ -12,9 +12,11 @@ import pytest
 
 from noiseda import images
 from noiseda.checkpoint import open_model
-from tests.tailoring.conftest import SHORT, noisy, write
+from tests.tailoring.conftest import noisy, write
 from tests.tailoring.warm import Warm
 
+# enough for both rounds after several stops, also beside other tests
+TIME = ("--minutes", "0.5")
 HINT = "interrupted; run the same command again to go on"
 
 
@@ -33,7 +35,7 @@ class Camera:
         self.folder = folder
         self.run = folder / "work" / "run"
         self.targets = self.run / "targets"
-        self.command = ("adapt", photos, "-o", folder, "--from", start, *SHORT)
+        self.command = ("adapt", photos, "-o", folder, "--from", start, *TIME)
 
     def stop(self, when: Callable[[], bool], number: signal.Signals = signal.SIGINT) -> str:
         """Begin or go on, and send a signal as soon as it is time; what was said."""
