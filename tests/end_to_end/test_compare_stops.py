@@ -127,17 +127,18 @@ def test_dry_run(recipe: Path, command: Command) -> None:
 
 
 def test_progress_in_a_terminal(recipe: Path) -> None:
-    names = ("--methods", "input", "--seeds", "1")
+    # longer than the picture takes to be drawn again, also on a fast machine
+    names = ("--methods", "input", "--seeds", "1", "--set", "compare.images=200")
     code, _, shown = in_terminal("compare", recipe, *names, "-o", recipe.parent / "out")
     assert code == 0, shown
     text = plain(shown)
     assert re.search(r"measuring speeds ━+ 3/3 +trials", text)
     assert re.search(
-        r"comparing ━+[ ╸━]* \d+% .* ETA .* training 2/2: vanilla, seed 0, 5 step", text
+        r"comparing ━+[ ╸━]* \d+% .* ETA .* training 2/2: vanilla, seed 0, 100 step", text
     )
     assert re.search(r"comparing ━+ 100%", text)
     # below it, what goes on; of that nothing stays
-    assert re.search(r"comparing .*\n *vanilla, seed 0, 5 steps .* \d+/10 images", text)
+    assert re.search(r"comparing .*\n *vanilla, seed 0, 100 steps .* \d+/200 images", text)
     assert "scoring vanilla" in text
     assert text.splitlines()[-1].startswith("comparing ")
 
