@@ -270,7 +270,8 @@ def test_interrupted_and_run_again(noiseda: Process, model: Path, tmp_path: Path
     assert stderr.splitlines() == ["interrupted; run the same command again to do the rest"]
     done = files(out)
     assert 3 <= len(done) < 150
-    assert stdout == f"{len(done)} restored into {out}\n"
+    # a stop between a file's last byte and its being counted leaves one more than is told
+    assert stdout in {f"{len(done) - uncounted} restored into {out}\n" for uncounted in (0, 1)}
     whole = [(out / name).read_bytes() for name in done]
     # all inputs are alike, so a file that is not whole would differ
     assert set(whole) == {whole[0]}
