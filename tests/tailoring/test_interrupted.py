@@ -15,8 +15,8 @@ from noiseda.checkpoint import open_model
 from tests.tailoring.conftest import noisy, write
 from tests.tailoring.warm import Warm
 
-# enough for both rounds after several stops, also beside other tests
-TIME = ("--minutes", "0.5")
+# more than all steps take after several stops, also beside other tests
+TIME = ("--minutes", "2")
 HINT = "interrupted; run the same command again to go on"
 
 
