@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torchvision.transforms.v2.functional import gaussian_blur
 
 from noiseda import degradations, images
+from noiseda.classical import nl_means
 from noiseda.random import generator
 
 HERE = Path(__file__).resolve().parent
@@ -33,9 +35,14 @@ TARGETS = ("renoir", "polyu", "camera")
 # strong noise, real and made, over other content than that of the camera
 STRONG = ("renoir-strong", "indoor")
 # made when all was chosen: other content, and noise that is processed as none here is
-NEW = ("phone",)
+NEW = ("phone", "scan", "reduced", "resized")
 # of a telephone's pictures: noise, and JPEG quality
 _PHONE, _QUALITY = {**CAMERA, "demosaic": "malvar", "shot": (1e-3, 4e-3), "read": (3e-3, 1e-2)}, 85
+# of a camera that removes noise itself
+_REDUCED_QUALITY = 92
+# of film: the grain's size in pixels, σ in middle tones in units of 1/255, which share of it all
+# layers have in common, and JPEG quality
+_GRAIN, _FILM_SIGMA, _COMMON, _SCAN_QUALITY = 1.3, 22, 0.8, 90
 # σ that RENOIR's noise is amplified to, in units of 1/255, and by how much at most
 _STRONG_SIGMA, _MOST = 27, 4
 
@@ -79,11 +86,11 @@ def keys(target: str) -> dict[str, Any]:
 
 def split(target: str) -> tuple[list[str], list[str]]:
     """File names to train on and to score on, different scenes."""
-    if target == "camera":
+    if target in ("camera", "scan"):
         names = [f"{path.stem}.png" for path in _val()]
         return names[_CAMERA_TRAINING], names[_CAMERA_HELD_OUT]
     names = sorted(path.name for path in (folder_of(target) / "noisy").iterdir())
-    if target.startswith("renoir"):
+    if target.startswith(("renoir", "reduced")):
         held_out = {name for name in names if int(name[:2]) >= 17}
     elif target == "phone":
         held_out = {name for name in names if name.startswith(("GOPR0384", "GOPR0477"))}
@@ -163,14 +170,66 @@ def _processed(image: Tensor) -> Tensor:
     return (smooth + 1.5 * kept + color).clamp(0, 1)
 
 
+def _reduced() -> Iterator[tuple[str, Callable[[], Made]]]:
+    """RENOIR's clean images as a camera leaves them that removes noise by non-local means."""
+    for number, path in enumerate(sorted((DATA / "renoir" / "clean").iterdir())):
+        yield path.stem, partial(_cleaned, path, number)
+
+
+def _cleaned(path: Path, number: int) -> Made:
+    noisy, clean = _developed(path, number, _PHONE)
+    pixels = images.to_pixels(noisy)
+    smooth = images.to_tensor(nl_means(pixels))
+    # some is left for the picture to look natural
+    mixed = images.to_pixels(0.6 * smooth + 0.4 * images.to_tensor(pixels))
+    return images.to_tensor(images.through_jpeg(mixed, _REDUCED_QUALITY)), clean
+
+
+def _resized() -> Iterator[tuple[str, Callable[[], Made]]]:
+    """PolyU's clean images with strong noise of the camera model, then at half the size."""
+    for number, path in enumerate(sorted((DATA / "polyu" / "clean").iterdir())):
+        yield path.stem, partial(_halved, path, number)
+
+
+def _halved(path: Path, number: int) -> Made:
+    noisy, clean = (F.avg_pool2d(image, 2) for image in _developed(path, number, CAMERA))
+    return noisy, clean
+
+
+def _scan() -> Iterator[tuple[str, Callable[[], Made]]]:
+    """Photos of BSDS500 val as scans of a film with coarse grain."""
+    for number, path in enumerate(_val()):
+        yield path.stem, partial(_scanned, path, number)
+
+
+def _scanned(path: Path, number: int) -> Made:
+    clean = images.to_tensor(images.read_rgb8(path))
+    random = generator(0, number, "film")
+    common = torch.randn(clean[:, :1].shape, generator=random)
+    own = torch.randn(clean.shape, generator=random)
+    grain = _blurred(_COMMON**0.5 * common + (1 - _COMMON) ** 0.5 * own, _GRAIN)
+    # most in middle tones, none where all of the film is dark or clear
+    strength = _FILM_SIGMA / 255 * (4 * clean * (1 - clean)).clamp(0, 1).sqrt()
+    film = (clean + strength * grain / grain.std()).clamp(0, 1)
+    return images.to_tensor(images.through_jpeg(images.to_pixels(film), _SCAN_QUALITY)), clean
+
+
 def _blurred(image: Tensor, sigma: float) -> Tensor:
     return gaussian_blur(image, [2 * math.ceil(3 * sigma) + 1] * 2, [sigma] * 2)
 
 
-_MAKERS = {"camera": _camera, "indoor": _indoor, "renoir-strong": _amplified, "phone": _phone}
+_MAKERS = {
+    "camera": _camera,
+    "indoor": _indoor,
+    "renoir-strong": _amplified,
+    "phone": _phone,
+    "scan": _scan,
+    "reduced": _reduced,
+    "resized": _resized,
+}
 
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    for target in (*TARGETS, *STRONG):
+    for target in (*TARGETS, *STRONG, *NEW):
         print(target, *map(len, split(target)))
