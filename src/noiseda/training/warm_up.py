@@ -29,7 +29,8 @@ _JUDGED = 8
 # of the noise, from which on a network leaves it: white noise of σ 0 to 75 is what the start of
 # studies/adaptation knows, of RENOIR's it keeps 0.08, of what a telephone has processed 0.86
 _MOST_KEPT = 0.5
-# of the photos may be unevenly noisy; of PolyU, where measured noise misleads, most are
+# of the photos with weak noise may be unevenly noisy; of PolyU, where measured noise misleads, most
+# are
 _MOST_UNEVEN = 0.2
 
 
@@ -83,8 +84,10 @@ class WarmUp:
             noise = measured_noise(photos)
             options = matched_options(noise)
             strong = is_strong(noise) and not of_photos
+            # beside strong noise there is little texture that could be taken for it
+            clear = is_strong(noise) or noise.uneven <= _MOST_UNEVEN * noise.photos
             kept = None
-            if not strong and not is_faint(noise) and noise.uneven <= _MOST_UNEVEN * noise.photos:
+            if not strong and not is_faint(noise) and clear:
                 kept = kept_share(network, self._chosen(), options)
             found = {"strong": strong, "kept": kept, "matched": options}
             folder.mkdir(parents=True, exist_ok=True)
