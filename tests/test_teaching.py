@@ -28,7 +28,7 @@ from noiseda.training import (
     train,
 )
 from noiseda.training.teaching import FOLDER, Teaching
-from noiseda.training.warm_up import VERDICT
+from noiseda.training.warm_up import VERDICT, WarmUp
 from tests.conftest import write_photos
 
 SHAPES = st.lists(st.tuples(st.integers(1, 90), st.integers(1, 90)), min_size=1, max_size=9)
@@ -183,11 +183,15 @@ def draw_weights(module: torch.nn.Module, spread: float) -> list[torch.Tensor]:
     return [weight.clone() for weight in module.parameters()]
 
 
-def noisy_photos(folder: Path, sigma: float) -> None:
-    """In place of what is there, which is textured."""
+def noisy_photos(folder: Path, sigma: float, contrasts: bool = False) -> None:
+    """In place of what is there, which is textured; noise that is not as strong everywhere looks
+    like texture."""
     for path in folder.iterdir():
         path.unlink()
-    noise = np.random.default_rng(0).normal(0, sigma, (2, 128, 128, 3))
+    random = np.random.default_rng(0)
+    noise = random.normal(0, sigma, (2, 128, 128, 3))
+    if contrasts:
+        noise *= np.kron(2 ** random.uniform(-1, 1, (8, 8)), np.ones((16, 16)))[..., None]
     for number, values in enumerate(128 + noise):
         images.write(folder / f"{number}.png", values.clip(0, 255).astype(np.uint8))
 
@@ -263,15 +267,33 @@ def test_a_warm_up_without_clean_images(recipe_file: Path, tmp_path: Path) -> No
 def test_a_network_that_takes_the_noise_away_needs_no_warm_up(
     recipe_file: Path, tmp_path: Path
 ) -> None:
+    """However strong the noise is, where there are no clean images to lay it over."""
     noisy_photos(tmp_path / "real", 30)
     objective = {"warm_up": 0.5, "content": "photos", "warm_up_content": "photos"}
     recipe = recipe_of(recipe_file, objective=objective, **{"data.clean": []})
     prepared = prepare(recipe)
-    (tmp_path / FOLDER).mkdir()
-    content = json.dumps({"strong": False, "kept": 0.1, "matched": {}})
-    (tmp_path / FOLDER / "noise.json").write_text(content)
-    teaching = Teaching(prepared.module, prepared.samples, recipe.steps, tmp_path)
-    assert teaching.starts == [0, 3]
+    photos = prepared.samples.stores["real"]
+    assert photos is not None
+    smoothing = torch.nn.AvgPool2d(3, 1, 1)
+    made = WarmUp(smoothing, prepared.samples, photos, 3, tmp_path / FOLDER, of_photos=True)
+    assert not made.worthwhile
+    found = json.loads((tmp_path / FOLDER / "noise.json").read_text())
+    assert not found["strong"]
+    assert found["kept"] == pytest.approx(1 / 9, rel=0.15)
+
+
+@pytest.mark.parametrize(("sigma", "starts"), [(5, [0, 3]), (35, [3, 4])])
+def test_weak_noise_beside_texture_is_no_reason_for_a_warm_up(
+    sigma: int, starts: list[int], recipe_file: Path, tmp_path: Path
+) -> None:
+    """Texture may have been taken for it; the network would leave all of it."""
+    noisy_photos(tmp_path / "real", sigma, contrasts=True)
+    objective = {"warm_up": 0.5, "content": "photos", "warm_up_content": "photos"}
+    recipe = recipe_of(recipe_file, objective=objective, **{"data.clean": []})
+    prepared = prepare(recipe)
+    draw_weights(prepared.module, 0)
+    made = Teaching(prepared.module, prepared.samples, recipe.steps, tmp_path)
+    assert made.starts == starts
 
 
 def test_hardly_any_noise_needs_no_warm_up(recipe_file: Path, tmp_path: Path) -> None:
@@ -344,7 +366,7 @@ def test_a_warm_up_needs_clean_images(recipe_file: Path, tmp_path: Path) -> None
         )
 
 
-@pytest.mark.parametrize(("sigma", "starts"), [(30, [3, 4]), (1.5, [0, 3])])
+@pytest.mark.parametrize(("sigma", "starts"), [(35, [3, 4]), (1.5, [0, 3])])
 def test_after_a_warm_up_the_photos_show_what_is_learned(
     recipe_file: Path, tmp_path: Path, sigma: float, starts: list[int]
 ) -> None:

@@ -22,13 +22,13 @@ from types import SimpleNamespace
 from summary import HERE, RESULTS, readme
 
 from noiseda import images, runtime
-from noiseda.checkpoint import open_model, shipped_model
+from noiseda.checkpoint import open_model, save, shipped_model
 from noiseda.evaluation import protocol
 from noiseda.files import write_whole
 from noiseda.restoration import load
 from noiseda.tailoring import look, tailor
 from noiseda.tailoring.plan import Given
-from noiseda.tailoring.results import judged
+from noiseda.tailoring.results import adapted_model, judged
 
 STUDY = SimpleNamespace(**runpy.run_path(str(HERE.parent / "adaptation" / "targets.py")))
 RUNS: Path = STUDY.RUNS.parent / "adapt"
@@ -71,10 +71,14 @@ def adapt(target: str, start: str, minutes: float) -> dict[str, object]:
     if not (state.is_file() and json.loads(state.read_text())["finished"]):
         tailor(photos, folder, STARTS[start], minutes, say=say)
     found = json.loads(state.read_text())
-    if found["kept"] == "adapted":
-        # of very few photos it is not what training ended with
-        shutil.copyfile(folder / "model.safetensors", model)
-    kept_back = look(photos, open_model(STARTS[start])[1]).held_out
+    network, info = open_model(STARTS[start])
+    seen = look(photos, info)
+    kept_back = seen.held_out
+    if "share_of_adaptation" not in open_model(model)[1].provenance:
+        # of very few photos what is judged is not what training ended with
+        given = Given(photos, STARTS[start], network, info, 0)
+        adapted, told = adapted_model(given, seen, model)
+        save(model, adapted, task=told.task, recipe=told.recipe, provenance=told.provenance)
     change = {
         name: gain(source, names, STARTS[start], model)
         for name, names in (("kept_back", kept_back), ("held_out", held_out))

@@ -6,6 +6,8 @@ import json
 from itertools import pairwise
 from pathlib import Path
 
+from noiseda.judgement import Verdict
+
 HERE = Path(__file__).parent
 RESULTS, MEANS = HERE / "results.json", HERE / "means.json"
 
@@ -23,8 +25,8 @@ def table(file: Path = RESULTS) -> list[str]:
         held_out, verdict = found["held_out"], found["verdict"]
         change = held_out["adapted"] - held_out["start"]
         true = found["kept_back"]["adapted"] - found["kept_back"]["start"]
-        sure = max(verdict["probability"], 1 - verdict["probability"])
-        said = f"{verdict['kind']}, {verdict['change']:+.2f} dB, {100 * sure:.0f} % sure"
+        sure = Verdict(**verdict).percent_sure
+        said = f"{verdict['kind']}, {verdict['change']:+.2f} dB, {sure} % sure"
         lines.append(
             f"| {target} | {start} | {found['photos']} | {held_out['start']:.2f} | "
             f"{held_out['adapted']:.2f} | {change:+.2f} | {true:+.2f} | {said} | "

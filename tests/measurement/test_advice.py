@@ -43,6 +43,9 @@ def test_other_noise_is_known() -> None:
     assert camera.offset < -0.4
     assert abs(known({**GAUSSIAN, "sigma": [0, 75]}).offset) < 0.1
     assert has_mean({"name": "mixture", "parts": [GAUSSIAN, {"name": "camera"}]})
+    # also where most of the noise has none
+    assert has_mean({"name": "mixture", "parts": [GAUSSIAN] * 9 + [{"name": "camera"}]})
+    assert not has_mean({"name": "mixture", "parts": [GAUSSIAN, GAUSSIAN]})
     assert not any(has_mean(other) for other in (GAUSSIAN, {"name": "gausian"}, {}, "camera", None))
     assert camera.neighbours[0] > 0.3
     assert camera.sigma[0] < 5 < 25 < camera.sigma[1]

@@ -49,6 +49,19 @@ def test_no_round_is_begun_that_leaves_no_time(recipe: Recipe, tmp_path: Path) -
     assert not (run / "targets" / "1.bin").exists()
 
 
+def test_only_one_making_of_targets_is_waited_for(recipe: Recipe, tmp_path: Path) -> None:
+    """Of the many before, such as those for a warm-up, none is made again."""
+    run = tmp_path / "run"
+
+    class Slow(Budget):
+        def on_train_start(self, trainer, pl_module) -> None:
+            (run / "targets" / "-1.json").write_text('{"seconds": 3600}')
+
+    budget = Slow(time.perf_counter() + 1800, 5, run)
+    assert train(recipe, run, callbacks=[budget]).finished
+    assert not budget.over
+
+
 def test_enough_time(recipe: Recipe, tmp_path: Path) -> None:
     budget = Budget(time.perf_counter() + 3600, 5, tmp_path / "run")
     assert train(recipe, tmp_path / "run", callbacks=[budget]).finished

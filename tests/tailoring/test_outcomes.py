@@ -39,7 +39,7 @@ def test_few_photos(count: int, tmp_path: Path, command: Command) -> None:
         sentence = "that adaptation saw, too, as there were no others to judge: "
         assert sentence in out
         assert sentence in page
-    assert f"Only {count} usable: too few to adapt to" in out
+    assert f"Only {count} usable: too few to adapt well to" in out
     assert "With fewer than 4 usable photos none can be kept back" in out
 
 

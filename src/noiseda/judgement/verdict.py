@@ -51,12 +51,17 @@ class Verdict:
         return self.kind == "better"
 
     @property
+    def percent_sure(self) -> int:
+        """How sure it is, as far as chance goes; 99 at most, as the bootstrap does not know how
+        wrong the measured noise may be."""
+        return min(math.floor(100 * max(self.probability, 1 - self.probability)), 99)
+
+    @property
     def sentence(self) -> str:
         """For people."""
         if not self.photos:
             return "No photo is large enough to judge on, and neither too dark nor too bright."
-        # the bootstrap knows chance alone, not how wrong the measured noise may be
-        sure = min(math.floor(100 * max(self.probability, 1 - self.probability)), 99)
+        sure = self.percent_sure
         amount = f"by about {abs(self.change or 0):.1f} dB"
         if self.kind != "unsure":
             return f"The adapted model is {self.kind}, {amount} ({sure} % sure)."

@@ -16,7 +16,7 @@ from noiseda.measurement.survey import SMALL, Survey
 from noiseda.random import generator
 
 FEW = 5
-"""Fewer photos than these are too few to adapt to."""
+"""Fewer photos than these are too few to adapt well to."""
 
 # in 1/255; below it the photos hardly change
 _FAINT = 2.0
@@ -26,7 +26,7 @@ _STRONG = 20.0
 # correlations that differ by less are alike: a set's may be wrong by as much (studies/measurement,
 # white noise of σ 2)
 _ALIKE = 0.15
-# mean on middle gray, in 1/255: of the camera model 0.5 to 0.7, of white noise up to 0.05 by chance
+# mean on middle gray, in 1/255: of the camera model -0.8, of white noise up to 0.05 by chance
 _LEAST_OFFSET = 0.25
 _DRAWS, _SIDE, _GRAYS = 64, 64, (0.25, 0.5, 0.75)
 
@@ -81,6 +81,9 @@ def has_mean(degradation: object) -> bool:
     """
     if not isinstance(degradation, Mapping):
         return False
+    if isinstance(parts := degradation.get("parts"), Sequence):
+        # one is enough; together with noise that has none its mean would look small
+        return any(map(has_mean, parts))
     try:
         return abs(known(degradation).offset) > _LEAST_OFFSET
     except OptionError:
@@ -92,8 +95,8 @@ def hints(found: Survey) -> list[str]:
     told = []
     if found.usable < FEW:
         told.append(
-            f"Only {found.usable} usable: too few to adapt to; add photos of different scenes, "
-            f"{FEW} or more in all."
+            f"Only {found.usable} usable: too few to adapt well to; add photos of different "
+            f"scenes, {FEW} or more in all."
         )
     if found.unreadable:
         told.append(f"{len(found.unreadable)} cannot be read, first {found.unreadable[0][0]}.")

@@ -24,7 +24,10 @@ def interpolate(
     """
     network = copy.deepcopy(first)
     other = second.state_dict()
-    for name, weight in network.state_dict().items():
-        if weight.is_floating_point():
-            weight += share * (other[name].to(weight) - weight)
+    # not in place: one tensor may have several names
+    between = {
+        name: weight.lerp(other[name].to(weight), share) if weight.is_floating_point() else weight
+        for name, weight in network.state_dict().items()
+    }
+    network.load_state_dict(between)
     return network

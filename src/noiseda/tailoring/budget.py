@@ -8,7 +8,7 @@ from typing import Any
 
 import lightning
 
-from noiseda.training import teaching_seconds
+from noiseda.training import making_seconds
 
 
 class Budget(lightning.Callback):
@@ -38,7 +38,7 @@ class Budget(lightning.Callback):
         needed = 0.0
         if trainer.max_steps < steps and step == trainer.max_steps - 1:
             # the next round would begin with targets of its own
-            needed = teaching_seconds(self.run)
+            needed = making_seconds(self.run)
         if time.perf_counter() + needed > self.until:
             self.over = True
             trainer.should_stop = True

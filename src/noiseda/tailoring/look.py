@@ -46,7 +46,7 @@ class Look:
     @property
     def few(self) -> bool:
         """Whether there are too few photos to make a model for others."""
-        return self.usable < _SPARE
+        return not self.spared and len(self.training) < _SPARE
 
     @property
     def spared(self) -> bool:
@@ -98,18 +98,21 @@ def look(photos: Path, info: ModelInfo) -> Look:
             f"readable, at least {_SMALLEST} pixels high and wide, and have UTF-8 names{reason}"
         )
     training, held_out = split(chosen, found.similar)
-    told = WAYS[info.task].look(found, info.recipe)
+    way = WAYS[info.task]
+    told = way.look(found, info.recipe)
     if odd:
         told.append(
             f"{len(odd)} restored but not learned from, as their names are not UTF-8, first "
             f"{shown(odd[0])}; rename them."
         )
     if held_out == training:
-        told.append(
-            f"With fewer than {_SPARE} usable photos none can be kept back: the result is judged "
-            "on the photos it has learned from, which is less sure, and goes only half of the way "
-            "from the start model, so that other photos lose little."
+        what = (
+            "the result is judged on the photos it has learned from, which is less sure, and goes "
+            "only half of the way from the start model, so that other photos lose little"
+            if way.judged
+            else "the report shows photos that the result has learned from"
         )
+        told.append(f"With fewer than {_SPARE} usable photos none can be kept back: {what}.")
     return Look(found, len(usable), told, training, held_out)
 
 

@@ -132,7 +132,10 @@ def _degradation(info: ModelInfo, noise: Noise | None) -> dict[str, Any]:
 
 
 def within(recipe: Recipe, seconds: float) -> Plan:
-    """The recipe, shortened until it fits on this machine into the time from now on."""
+    """The recipe, shortened until it fits on this machine into the time from now on.
+
+    Steps of a warm-up, which cost less than others, are counted like these.
+    """
     began = time.perf_counter()
     with passing():
         prepared = prepare(recipe, recipe.training.start)

@@ -38,10 +38,10 @@ def ground(verdict: Verdict) -> str:
     photos = f"{verdict.photos} photo{'s' * (verdict.photos > 1)}"
     saw = "that adaptation did not see"
     if verdict.learned == verdict.photos:
-        # of one photo of RENOIR it said +4.3 dB for +0.6, and other scenes lost 1.2 (studies/adapt)
+        # of one photo of RENOIR it said +4.7 dB for +0.4, of one of PolyU nothing (studies/adapt)
         saw = (
-            "that adaptation saw, too, as there were no others to judge: it overestimates the "
-            "gain, and other photos may lose"
+            "that adaptation saw, too, as there were no others to judge: the gain may be "
+            "overestimated by far, and other photos may lose"
         )
     elif verdict.learned:
         saw = f"of which adaptation saw {verdict.learned}, as few could be kept back"
@@ -74,8 +74,8 @@ def report_of(
         began: when writing the report began, by `time.perf_counter`.
     """
     survey, judged = seen.survey, WAYS[given.info.task].judged
-    sure = max(verdict.probability, 1 - verdict.probability)
     looked_at = ", ".join(seen.held_out)
+    steps, done = state.steps, restorers[1].info.provenance.get("step", state.steps)
     if seen.spared and verdict.learned:
         looked_at += f", and {verdict.learned} that were learned from"
     times = {**state.times, "writing this report": time.perf_counter() - began}
@@ -84,7 +84,7 @@ def report_of(
         verdict=ShownVerdict(
             verdict.kind,
             outcome(given.info.task, verdict, state.kept),
-            None if verdict.kind == "unsure" else sure,
+            None if verdict.kind == "unsure" else verdict.percent_sure / 100,
             verdict.change,
             verdict.interval,
         ),
@@ -101,7 +101,7 @@ def report_of(
             "photos learned from": str(len(seen.training)),
             ("photos judged on" if judged else "photos shown"): looked_at,
             "start model": state.model,
-            "training steps": str(state.steps),
+            "training steps": str(steps) if done == steps else f"{done} of {steps}, in the time",
             "minutes allowed": f"{state.minutes:g}",
             "seed": str(state.seed),
             "model kept": str(state.kept),

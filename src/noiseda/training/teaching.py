@@ -201,6 +201,12 @@ def teaching_seconds(folder: Path) -> float:
     return sum(float(json.loads(path.read_text())["seconds"]) for path in found)
 
 
+def making_seconds(folder: Path) -> float:
+    """How long the last of them took to make; 0 if there are none."""
+    found = sorted((folder / FOLDER).glob("*[0-9].json"), key=lambda path: int(path.stem))
+    return float(json.loads(found[-1].read_text())["seconds"]) if found else 0.0
+
+
 def judging_seconds(folder: Path) -> float:
     """How long it took to judge a run's warm-up; 0 if it had none."""
     found = folder / FOLDER / VERDICT
