@@ -14,7 +14,7 @@ HERE = Path(__file__).parent
 TARGETS = ("renoir", "polyu", "camera")
 # not what the goals are measured on, but what the choices made on those lead to elsewhere
 FURTHER = ("indoor", "renoir-strong", "phone")
-# where the photos' noise is weak, the first is the second, step for step
+# where there is no warm-up, the first is the second, step for step
 WEAK = ("renoir", "polyu")
 SAME = {
     "two-scale-judged": "two-scale",

@@ -34,7 +34,8 @@ _SOURCE = slice(84, 100)
 TARGETS = ("renoir", "polyu", "camera")
 # strong noise, real and made, over other content than that of the camera
 STRONG = ("renoir-strong", "indoor")
-# made when all was chosen: other content, and noise that is processed as none here is
+# made when all else was chosen: other content, and noise that is processed as none here is. What
+# the first two showed led to the warm-up on photos (about.md)
 NEW = ("phone", "scan", "reduced", "resized")
 # of a telephone's pictures: noise, and JPEG quality
 _PHONE, _QUALITY = {**CAMERA, "demosaic": "malvar", "shot": (1e-3, 4e-3), "read": (3e-3, 1e-2)}, 85
