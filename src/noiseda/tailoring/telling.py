@@ -101,7 +101,7 @@ def report_of(
             "photos learned from": str(len(seen.training)),
             ("photos judged on" if judged else "photos shown"): looked_at,
             "start model": state.model,
-            "training steps": str(steps) if done == steps else f"{done} of {steps}, in the time",
+            "training steps": str(steps) if done == steps else f"{done} of {steps} in the time",
             "minutes allowed": f"{state.minutes:g}",
             "seed": str(state.seed),
             "model kept": str(state.kept),
