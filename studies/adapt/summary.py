@@ -9,7 +9,7 @@ from pathlib import Path
 from noiseda.judgement import Verdict
 
 HERE = Path(__file__).parent
-RESULTS, MEANS = HERE / "results.json", HERE / "means.json"
+RESULTS, MEANS, KEPT = (HERE / f"{name}.json" for name in ("results", "means", "kept"))
 
 
 def table(file: Path = RESULTS) -> list[str]:
@@ -53,9 +53,26 @@ def means_table(file: Path = MEANS) -> list[str]:
     return lines
 
 
+def kept_table(file: Path = KEPT) -> list[str]:
+    lines = [
+        "Share of the photos' noise that the start models leave, tr(Σ ∂f/∂y) / tr Σ, and what a "
+        "warm-up depends on beside it (kept.py):",
+        "",
+        "| photos | σ, of 255 | unevenly noisy | shipped | vanilla |",
+        "|---|---:|---:|---:|---:|",
+    ]
+    for target, found in json.loads(file.read_text()).items():
+        lines.append(
+            f"| {target} | {found['sigma']:.1f} | {found['uneven']} of {found['photos']} | "
+            f"{found['shipped']:.2f} | {found['vanilla']:.2f} |"
+        )
+    return lines
+
+
 def readme() -> str:
     about = (HERE / "about.md").read_text().strip()
-    return "\n\n".join([about, "\n".join(table()), "\n".join(means_table())]) + "\n"
+    tables = (table(), means_table(), kept_table())
+    return "\n\n".join([about, *("\n".join(lines) for lines in tables)]) + "\n"
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ _NOISE, _START, VERDICT = "noise.json", "start.pt", "verdict.json"
 # so many photos tell what the network keeps, and are judged on
 _LOOKED_AT = 8
 # of the noise, from which on a network leaves it: of the sets of studies/adapt it keeps 0.02 to
-# 0.11 or, of what a telephone has processed and of film, 0.42 (of four photos) to 0.88
+# 0.14 or, of what a telephone has processed and of film, 0.42 (of four photos) to 0.88
 _MOST_KEPT = 0.3
 # of the photos with weak noise may be unevenly noisy; of PolyU, where measured noise misleads, most
 # are
